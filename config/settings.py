@@ -1,0 +1,175 @@
+"""Settings from the environment; `.env` beside manage.py is read first and never wins over the environment.
+
+A wrong value stops the start and names itself. Every variable is listed in docs/operations.md.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import django_stubs_ext
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+from config.checked_env import CheckedEnv, is_loopback
+
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env_file = os.environ.get("SOSIK_ENV_FILE", str(BASE_DIR / ".env"))
+if env_file and Path(env_file).is_file():
+    environ.Env.read_env(env_file)
+env = CheckedEnv()
+
+# --- who we are -------------------------------------------------------------------------------------------------------
+DEBUG = env.flag("DEBUG", default=False)
+SECRET_KEY = env.secret("SECRET_KEY", debug=DEBUG)
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
+# Suppressions outlive the person and the session key: their fingerprints have a key of their own that must never change.
+FINGERPRINT_KEY = env.text("FINGERPRINT_KEY", default="") or SECRET_KEY
+SITE_URL = env.site_url("SITE_URL", debug=DEBUG)
+SITE_HOST = urlsplit(SITE_URL).hostname or ""
+SITE_IS_LOCAL = is_loopback(SITE_HOST)
+ALLOWED_HOSTS = [SITE_HOST, *env.words("EXTRA_HOSTS")]
+if SITE_IS_LOCAL or DEBUG:
+    ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]"]
+
+# --- where data lives -------------------------------------------------------------------------------------------------
+DATA_DIR = Path(env.text("DATA_DIR", default=str(BASE_DIR / "var")))
+DATA_DIR.mkdir(parents=True, exist_ok=True)
+DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'sosik.sqlite3'}")}
+REDIS_URL = env.redis_url("REDIS_URL")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- how mail leaves --------------------------------------------------------------------------------------------------
+# EMAIL_URL: inbox: (the built-in inbox), smtp://user:password@host:587/?tls, smtps://..., or provider:<anymail name>
+EMAIL = env.email("EMAIL_URL", debug=DEBUG)
+EMAIL_BACKEND = EMAIL.backend
+EMAIL_HOST, EMAIL_PORT = EMAIL.host, EMAIL.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL.user, EMAIL.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL.starttls, EMAIL.tls
+EMAIL_TIMEOUT = 30  # seconds a confirmation mail may hang before its task is tried again
+ANYMAIL = env.anymail()  # every ANYMAIL_<NAME> variable, by its Anymail name
+WEBHOOK_PROVIDERS = env.words("WEBHOOK_PROVIDERS")  # whose webhooks /hooks/<provider>/ takes; none without a secret
+
+# --- delivery: numbers with their units -------------------------------------------------------------------------------
+BATCH_SIZE = env.number("BATCH_SIZE", default=500, low=1, high=5000)  # recipients
+SMTP_CONNECTIONS = env.number("SMTP_CONNECTIONS", default=4, low=1, high=50)  # kept connections per worker process
+# Recipients that may be on the wire at once, so also the most that one kill can leave uncertain.
+SMTP_WINDOW = env.number("SMTP_WINDOW", default=40, low=1, high=1000)
+SMTP_TIMEOUT_SECONDS = env.number("SMTP_TIMEOUT_SECONDS", default=60, low=1, high=900)
+LEASE_SECONDS = env.number("LEASE_SECONDS", default=60, low=2, high=3600)  # a batch unheard of for so long is swept
+TICK_SECONDS = env.number("TICK_SECONDS", default=5, low=1, high=60)  # how often the clock reads the database
+MISSED_SCHEDULE_HOURS = env.number("MISSED_SCHEDULE_HOURS", default=24, low=1, high=8760)
+
+# --- Celery: the queue is only a doorbell -----------------------------------------------------------------------------
+CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True  # acks_late alone loses a task whose worker child is killed
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_SERIALIZER = "json"
+CELERY_TIMEZONE = "UTC"
+# memory:// runs 16 tasks/s with kombu's own polling interval and 600/s with this one.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.02} if not REDIS_URL else {"visibility_timeout": 3600}
+
+# --- Django -----------------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "anymail",
+    "subscribers",
+    "newsletter",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.security.ContentSecurityPolicyMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": False,
+        "OPTIONS": {
+            "loaders": [
+                (
+                    "django.template.loaders.cached.Loader",
+                    [
+                        "django.template.loaders.filesystem.Loader",
+                        "django.template.loaders.app_directories.Loader",
+                    ],
+                )
+            ],
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "desk:login"
+LOGIN_REDIRECT_URL = "desk:issues"
+LOGOUT_REDIRECT_URL = "desk:login"
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = DATA_DIR / "static"
+WHITENOISE_USE_FINDERS = True  # the embedded default needs no collectstatic
+WHITENOISE_AUTOREFRESH = False
+
+LANGUAGE_CODE = env.text("LANGUAGE_CODE", default="en")
+LANGUAGES = [("en", _("English")), ("ko", _("Korean"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = env.zone("TIME_ZONE", default="UTC")
+USE_I18N = USE_TZ = True
+
+CSRF_TRUSTED_ORIGINS = [SITE_URL]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SITE_URL.startswith("https://")
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
+X_FRAME_OPTIONS = "SAMEORIGIN"  # the desk shows its own preview in a sandboxed frame
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024  # bytes: a webhook of 1,000 events is about 1 MB
+# X-Forwarded-* is believed only when an operator says that every request passes a proxy that sets it.
+BEHIND_PROXY = env.flag("BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+LOG_LEVEL = env.choice("LOG_LEVEL", default="INFO", among=("DEBUG", "INFO", "WARNING", "ERROR"))
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {"celery": {"level": "WARNING"}, "waitress": {"level": "WARNING"}, "mail.log": {"level": "ERROR"}},
+}
+
+if env.wrong:
+    raise ImproperlyConfigured("Sosik cannot start:\n" + "\n".join(f"  - {line}" for line in env.wrong))

@@ -1,0 +1,8 @@
+"""Every address of the site. Stations and apps own theirs; this file only joins them."""
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("newsletter.urls")),
+    path("", include("subscribers.urls")),
+]

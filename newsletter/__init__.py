@@ -1,0 +1,1 @@
+"""An issue, from file to inbox and back: content -> rendering -> delivery -> tracking."""
