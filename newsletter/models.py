@@ -170,17 +170,17 @@ class Outcome(models.IntegerChoices):
     REJECTED = 3, _("rejected")
     FAILED = 4, _("failed")
     UNCERTAIN = 5, _("uncertain")
+    DEFERRED = 6, _("deferred")  # not accepted for now: waits for its batch's next attempt
 
 
 class Delivery(models.Model):
     """One candidate of one issue. No address is copied; no changing column is indexed, so updates stay in place.
 
-    Neither foreign key is enforced by the database: a million checks would double the freeze, and the row of an erased person stays,
-    as a number that leads nowhere, so that the accounts go on adding up.
+    Subscriber and issue are numbers, not relations: a million foreign key checks would double the freeze, and the row of an
+    erased person stays, as a number that leads nowhere, so that the accounts go on adding up.
     """
 
     pk = models.CompositePrimaryKey("subscriber_id", "issue_id")
-    # Written as numbers, not as Django relations: deleting a subscriber must not touch the accounts.
     subscriber_id = models.BigIntegerField()
     issue_id = models.BigIntegerField()
     batch_number = models.PositiveIntegerField(null=True, blank=True)  # empty: skipped at the freeze
@@ -198,7 +198,7 @@ class Delivery(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(name="delivery_outcome_known", condition=Q(outcome__in=[0, 1, 2, 3, 4, 5])),
+            models.CheckConstraint(name="delivery_outcome_known", condition=Q(outcome__in=[0, 1, 2, 3, 4, 5, 6])),
             models.CheckConstraint(
                 name="delivery_without_batch_is_skipped", condition=Q(batch_number__isnull=False) | Q(outcome=2)
             ),

@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
                 ('subscriber_id', models.BigIntegerField()),
                 ('issue_id', models.BigIntegerField()),
                 ('batch_number', models.PositiveIntegerField(blank=True, null=True)),
-                ('outcome', models.PositiveSmallIntegerField(choices=[(0, 'as its batch'), (1, 'submitted'), (2, 'skipped'), (3, 'rejected'), (4, 'failed'), (5, 'uncertain')], default=0)),
+                ('outcome', models.PositiveSmallIntegerField(choices=[(0, 'as its batch'), (1, 'submitted'), (2, 'skipped'), (3, 'rejected'), (4, 'failed'), (5, 'uncertain'), (6, 'deferred')], default=0)),
                 ('reason', models.CharField(blank=True, max_length=200)),
                 ('delivered_at', models.DateTimeField(blank=True, null=True)),
                 ('opened_at', models.DateTimeField(blank=True, null=True)),
@@ -97,7 +97,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'indexes': [models.Index(fields=['issue_id', 'batch_number', 'subscriber_id'], name='delivery_of_batch')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('outcome__in', [0, 1, 2, 3, 4, 5])), name='delivery_outcome_known'), models.CheckConstraint(condition=models.Q(('batch_number__isnull', False), ('outcome', 2), _connector='OR'), name='delivery_without_batch_is_skipped')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('outcome__in', [0, 1, 2, 3, 4, 5, 6])), name='delivery_outcome_known'), models.CheckConstraint(condition=models.Q(('batch_number__isnull', False), ('outcome', 2), _connector='OR'), name='delivery_without_batch_is_skipped')],
             },
         ),
         migrations.CreateModel(
