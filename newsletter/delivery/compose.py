@@ -1,0 +1,177 @@
+"""One MIME template an issue; the few personal values are spliced into ready bytes.
+
+Building and serialising one 50 kB Korean message with the email package costs 7-10 ms of CPU, splicing 0.01 ms (8bit) to
+0.1 ms (base64, for servers without 8BITMIME). Lines end in CRLF and leading dots are doubled once, here, so that the bytes
+go on the wire as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.header import Header
+from email.utils import format_datetime, formataddr
+
+from django.conf import settings
+from django.utils import timezone
+
+from newsletter.models import Issue
+from newsletter.rendering.merge import Slot, fill_slot, split_slots
+from newsletter.rendering.render import subject_template
+from newsletter.tokens import message_token, personal_token
+
+_BASE64_LINE = 76  # characters, RFC 2045 section 6.8
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One reader as a mail needs them: the address for the envelope and the values of the merge fields."""
+
+    subscriber_id: int
+    address: str
+    values: Mapping[str, str]
+
+
+class _Spliced:
+    """UTF-8 text with slots, filled for one reader in microseconds."""
+
+    def __init__(self, marked: str) -> None:
+        text = marked.replace("\r\n", "\n").replace("\n.", "\n..").replace("\n", "\r\n")
+        if text.startswith("."):
+            text = "." + text
+        self.pieces: list[bytes | Slot] = [
+            piece if isinstance(piece, Slot) else piece.encode() for piece in split_slots(text)
+        ]
+        # A slot at the start of a line may put a dot there that nobody has doubled: by its value, or by being empty.
+        self.at_line_start = {
+            index
+            for index, piece in enumerate(self.pieces)
+            if isinstance(piece, Slot) and (index == 0 or _ends_line(self.pieces[index - 1]))
+        }
+        self.is_static = not any(isinstance(piece, Slot) for piece in self.pieces)
+
+    def fill(self, values: Mapping[str, str], cache: dict[Slot, bytes]) -> bytes:
+        parts: list[bytes] = []
+        for index, piece in enumerate(self.pieces):
+            if isinstance(piece, bytes):
+                parts.append(piece)
+                continue
+            value = cache.get(piece)
+            if value is None:
+                value = cache[piece] = fill_slot(piece, values).encode()
+            if index in self.at_line_start:
+                following = self.pieces[index + 1] if index + 1 < len(self.pieces) else b""
+                if (value or (following if isinstance(following, bytes) else b"")).startswith(b"."):
+                    value = b"." + value
+            parts.append(value)
+        return b"".join(parts)
+
+
+def _ends_line(piece: bytes | Slot) -> bool:
+    return isinstance(piece, bytes) and piece.endswith(b"\n")
+
+
+class IssueTemplate:
+    """An issue's mail, ready but for its reader. `eight_bit` says whether the server takes 8BITMIME."""
+
+    def __init__(self, issue: Issue, *, eight_bit: bool) -> None:
+        self.issue_id = issue.pk
+        self.eight_bit = eight_bit
+        mailing_list = issue.mailing_list
+        self.domain = mailing_list.from_email.rpartition("@")[2]
+        self.envelope_sender = mailing_list.from_email
+        self._subject = split_slots(subject_template(issue))
+        self._text = _Spliced(issue.text)
+        self._html = _Spliced(issue.html)
+        boundary = hashlib.sha256(f"{issue.pk}:{issue.text}:{issue.html}".encode()).hexdigest()[:32]
+        encoding = b"8bit" if eight_bit else b"base64"
+        self._head = self._static_head(issue, boundary)
+        self._text_head = _part_head(boundary, b"text/plain", encoding)
+        self._html_head = b"\r\n" + _part_head(boundary, b"text/html", encoding)
+        self._end = b"\r\n--" + boundary.encode() + b"--\r\n.\r\n"
+
+    def _static_head(self, issue: Issue, boundary: str) -> bytes:
+        mailing_list = issue.mailing_list
+        list_id = f"<{mailing_list.slug}.{self.domain}>"  # ASCII, apart from the phrase: never inside an encoded word
+        lines = [
+            f"From: {_address_header(mailing_list.from_name, mailing_list.from_email)}",
+            f"Date: {format_datetime(issue.sending_at or timezone.now())}",
+            f"List-Id: {_encoded(mailing_list.name, 'List-Id')}\n {list_id}",
+            f"List-Archive: <{settings.SITE_URL}/{mailing_list.slug}/>",
+            "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+            f"Feedback-ID: {issue.pk}:{mailing_list.slug}:issue:sosik",
+            "Precedence: bulk",
+            "MIME-Version: 1.0",
+            f'Content-Type: multipart/alternative; boundary="{boundary}"',
+        ]
+        if mailing_list.reply_to:
+            lines.insert(1, f"Reply-To: {mailing_list.reply_to}")
+        return "\n".join(lines).replace("\n", "\r\n").encode("ascii") + b"\r\n"
+
+    def message_id(self, subscriber_id: int) -> str:
+        """The reader's Message-ID with its angle brackets, the same on every attempt."""
+        return f"<{message_token(self.issue_id, subscriber_id)}@{self.domain}>"
+
+    def message_for(self, recipient: Recipient) -> bytes:
+        """The whole DATA payload for one reader: CRLF, dots doubled, closing dot included."""
+        token = personal_token(self.issue_id, recipient.subscriber_id)
+        values = {**recipient.values, "token": token}
+        cache: dict[Slot, bytes] = {}
+        subject = "".join(piece if isinstance(piece, str) else fill_slot(piece, values) for piece in self._subject)
+        head = (
+            f"To: {recipient.address}\r\n"
+            f"Subject: {_encoded(subject, 'Subject')}\r\n"
+            f"Message-ID: {self.message_id(recipient.subscriber_id)}\r\n"
+            # One ASCII URL on one line: a folded or encoded one kills one-click unsubscribe.
+            f"List-Unsubscribe: <{settings.SITE_URL}/u/{token}>\r\n"
+        ).encode()
+        parts = [
+            self._head,
+            head,
+            self._text_head,
+            self._body(self._text, values, cache),
+            self._html_head,
+            self._body(self._html, values, cache),
+            self._end,
+        ]
+        return b"".join(parts)
+
+    def _body(self, spliced: _Spliced, values: Mapping[str, str], cache: dict[Slot, bytes]) -> bytes:
+        filled = spliced.fill(values, cache)
+        return filled if self.eight_bit else _as_base64(filled)
+
+
+def _as_base64(stuffed: bytes) -> bytes:
+    # Dot-stuffing belongs to the wire, not to the encoded text; base64 has no dots of its own.
+    plain = stuffed.replace(b"\r\n..", b"\r\n.")
+    if plain.startswith(b".."):
+        plain = plain[1:]
+    code = b64encode(plain)
+    return b"\r\n".join(code[start : start + _BASE64_LINE] for start in range(0, len(code), _BASE64_LINE))
+
+
+def _part_head(boundary: str, content_type: bytes, encoding: bytes) -> bytes:
+    return (
+        b"\r\n--" + boundary.encode() + b"\r\nContent-Type: " + content_type + b'; charset="utf-8"\r\n'
+        b"Content-Transfer-Encoding: " + encoding + b"\r\n\r\n"
+    )
+
+
+def _encoded(text: str, name: str) -> str:
+    """`text` as a header's value: folded, encoded words where it is not ASCII."""
+    one_line = " ".join(text.split())
+    charset = "us-ascii" if one_line.isascii() else "utf-8"
+    return (
+        Header(one_line, charset=charset, header_name=name, maxlinelen=76)
+        .encode(linesep="\r\n")
+        .replace("\r\n", "\n")
+        .replace("\n", "\r\n")
+    )
+
+
+def _address_header(name: str, address: str) -> str:
+    if name.isascii():
+        return formataddr((name, address))
+    return f"{_encoded(name, 'From')}\n <{address}>"

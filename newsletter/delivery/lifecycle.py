@@ -1,0 +1,144 @@
+"""The states of an issue and the only ways between them. A move is one conditional UPDATE that counts its rows."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from newsletter.models import Issue
+from newsletter.rendering.render import save_render
+
+log = logging.getLogger(__name__)
+Status = Issue.Status
+
+# from -> to; whatever is not written here cannot happen.
+MOVES: dict[str, frozenset[str]] = {
+    Status.DRAFT: frozenset({Status.SCHEDULED}),
+    Status.SCHEDULED: frozenset({Status.SCHEDULED, Status.DRAFT, Status.PREPARING, Status.CANCELLED}),
+    Status.PREPARING: frozenset({Status.SCHEDULED, Status.SENDING, Status.FAILED, Status.CANCELLED}),
+    Status.SENDING: frozenset({Status.PAUSED, Status.SENT, Status.CANCELLED}),
+    Status.PAUSED: frozenset({Status.SENDING, Status.CANCELLED}),
+    Status.SENT: frozenset(),
+    Status.CANCELLED: frozenset({Status.DRAFT}),
+    Status.FAILED: frozenset({Status.DRAFT, Status.SCHEDULED}),
+}
+
+
+class NotAllowed(Exception):  # noqa: N818  (reads as a sentence where it is caught)
+    """The issue is in a state from which this cannot be done."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(f"{what} {advice}")
+        self.what = what
+        self.advice = advice
+
+
+def move_issue(issue_id: int, to: Issue.Status, *, only_from: set[str] | None = None, **fields: Any) -> bool:
+    """Moves the issue if it stands where `to` can be reached from; says whether this call was the one that did it."""
+    sources = {source for source, targets in MOVES.items() if to in targets}
+    if only_from is not None:
+        sources &= only_from
+    conditions = fields.pop("where", {})
+    changed = Issue.objects.filter(pk=issue_id, status__in=sources, **conditions).update(
+        status=to, updated_at=Now(), **fields
+    )
+    if changed:
+        log.info("issue.%s issue=%d", to, issue_id)
+    return bool(changed)
+
+
+def schedule_issue(issue_id: int, at: datetime, zone: str) -> None:
+    """Renders the issue once more, closes its content, and sets the time at which the clock will start it.
+
+    `at` is aware; `zone` is the name of the zone the editor thought in. Raises NotAllowed when the issue has left draft, or has been
+    edited while it was rendered, and RenderError when it cannot be rendered.
+    """
+    if at.tzinfo is None:
+        raise ValueError("schedule_issue needs an aware time")
+    issue = Issue.objects.select_related("mailing_list").get(pk=issue_id)
+    sources = {Status.DRAFT, Status.SCHEDULED, Status.FAILED}
+    if issue.status not in sources:
+        raise _left(issue)
+    if issue.status != Status.SCHEDULED:
+        save_render(issue)
+    moved = move_issue(
+        issue_id,
+        Status.SCHEDULED,
+        only_from={str(source) for source in sources},
+        scheduled_at=at.astimezone(ZoneInfo("UTC")),
+        schedule_timezone=zone,
+        status_reason="",
+        where={"revision": issue.revision},
+    )
+    if not moved:
+        issue.refresh_from_db()
+        raise _left(issue)
+
+
+def start_issue_now(issue_id: int) -> None:
+    """Schedules the issue for this moment: the next tick starts it. Raises as schedule_issue does."""
+    zone = Issue.objects.values_list("mailing_list__timezone", flat=True).get(pk=issue_id)
+    schedule_issue(issue_id, datetime.now(ZoneInfo("UTC")), zone)
+
+
+def unschedule_issue(issue_id: int) -> None:
+    """Makes a scheduled (or cancelled before it started, or failed) issue a draft again."""
+    issue = Issue.objects.get(pk=issue_id)
+    before_start = {"candidates_count": None}  # what has mailed anybody never becomes a draft again
+    moved = move_issue(issue_id, Status.DRAFT, where=before_start, scheduled_at=None, status_reason="")
+    if not moved:
+        raise _left(issue)
+
+
+def claim_due_issue(issue_id: int) -> bool:
+    """Takes a due issue for preparing; of several workers exactly one gets True."""
+    return move_issue(
+        issue_id,
+        Status.PREPARING,
+        claimed_at=Now(),
+        where={"scheduled_at__lte": Now()},
+    )
+
+
+def due_issue_ids() -> list[int]:
+    """The scheduled issues whose time has come, first come first; what was missed by hours waits for a person instead."""
+    due = Issue.objects.filter(status=Status.SCHEDULED, scheduled_at__lte=Now())
+    oldest = datetime.now(ZoneInfo("UTC")) - timedelta(hours=settings.MISSED_SCHEDULE_HOURS)
+    for issue_id in due.filter(scheduled_at__lt=oldest).values_list("pk", flat=True):
+        reason = _("Its time passed while Sosik was not running. Schedule it anew.")
+        # Through preparing, so that no tick can start it between the two.
+        if move_issue(issue_id, Status.PREPARING, where={"scheduled_at__lt": oldest}):
+            move_issue(issue_id, Status.FAILED, status_reason=reason)
+    return list(due.filter(scheduled_at__gte=oldest).order_by("scheduled_at").values_list("pk", flat=True))
+
+
+def pause_issue(issue_id: int, reason: str = "") -> None:
+    """Stops the issue at the next checkpoint of each batch; nothing is lost."""
+    if not move_issue(issue_id, Status.PAUSED, status_reason=reason[:300]):
+        raise _left(Issue.objects.get(pk=issue_id))
+
+
+def resume_issue(issue_id: int) -> None:
+    """Lets a paused issue go on where it stopped."""
+    if not move_issue(issue_id, Status.SENDING, only_from={Status.PAUSED}, status_reason=""):
+        raise _left(Issue.objects.get(pk=issue_id))
+
+
+def cancel_issue(issue_id: int, reason: str = "") -> None:
+    """Ends the issue: whoever has not been written to by the next checkpoint of each batch will not be."""
+    if not move_issue(issue_id, Status.CANCELLED, status_reason=reason[:300]):
+        raise _left(Issue.objects.get(pk=issue_id))
+
+
+def _left(issue: Issue) -> NotAllowed:
+    return NotAllowed(
+        _("“%(slug)s” is in the state “%(state)s”, or was changed in this moment.")
+        % {"slug": issue.slug, "state": issue.get_status_display()},
+        _("Load it again and look at its state; nothing was changed."),
+    )

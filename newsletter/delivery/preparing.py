@@ -1,0 +1,31 @@
+"""From due to sending, in one transaction: freeze_audience, cut_batches, verify_audience, open_sending."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import transaction
+
+from newsletter.delivery.audience import freeze_audience, verify_audience
+from newsletter.delivery.batching import cut_batches, open_sending
+from newsletter.delivery.lifecycle import claim_due_issue
+from newsletter.models import Issue
+
+log = logging.getLogger(__name__)
+
+
+def prepare_issue(issue_id: int) -> bool:
+    """Prepares a due issue; False when another worker had it, or it was not due. Safe to run twice.
+
+    A worker that dies in here leaves the issue in `preparing` and no rows; the sweeper gives it back to the clock.
+    """
+    if not claim_due_issue(issue_id):
+        return False
+    issue = Issue.objects.select_related("mailing_list", "segment").get(pk=issue_id)
+    with transaction.atomic():
+        freeze_audience(issue)
+        batches_count = cut_batches(issue)
+        candidates_count, recipients_count = verify_audience(issue)
+        open_sending(issue, candidates_count, recipients_count)
+    log.info("issue.frozen issue=%d candidates=%d batches=%d", issue_id, candidates_count, batches_count)
+    return True
