@@ -57,6 +57,7 @@ class Issue(models.Model):
     claimed_at = models.DateTimeField(null=True, blank=True)  # when a worker began to prepare it
     sending_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    pruned_at = models.DateTimeField(null=True, blank=True)  # when its deliveries went; IssueStats keeps their counts
     candidates_count = models.PositiveIntegerField(null=True, blank=True)
     recipients_count = models.PositiveIntegerField(null=True, blank=True)
     skipped_count = models.PositiveIntegerField(null=True, blank=True)  # at the freeze; later ones are on their rows
@@ -280,6 +281,12 @@ class IssueStats(models.Model):
     """An issue's counters: they stay when the rows behind them have gone."""
 
     issue = models.OneToOneField(Issue, on_delete=models.CASCADE, primary_key=True, related_name="stats")
+    # The outcomes, written when the deliveries are pruned; until then they are counted from the rows.
+    submitted_count = models.PositiveIntegerField(default=0)
+    skipped_count = models.PositiveIntegerField(default=0)
+    rejected_count = models.PositiveIntegerField(default=0)
+    failed_count = models.PositiveIntegerField(default=0)
+    uncertain_count = models.PositiveIntegerField(default=0)
     delivered_count = models.PositiveIntegerField(default=0)
     opens_count = models.PositiveIntegerField(default=0)  # readers with an open believed to be a person's
     machine_opens_count = models.PositiveIntegerField(default=0)  # readers for whom a machine opened
