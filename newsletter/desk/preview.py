@@ -1,0 +1,99 @@
+"""The mail as it will be, by the real renderer, in a frame where nothing runs.
+
+The frame's own policy allows pictures and inline styles and no script at all. It keeps our origin so that the page around it can
+put the frame back to where the editor was reading; without scripts that right is of no use to the mail.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from newsletter.desk.forms import DraftForm
+from newsletter.models import Issue
+from newsletter.rendering.errors import RenderError
+from newsletter.rendering.merge import fill_slots, plain_subject
+from newsletter.rendering.render import RenderedIssue, render_issue
+from newsletter.tokens import TOKEN_LENGTH
+
+FRAME_POLICY = (
+    "default-src 'none'; img-src https: data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'self'; sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
+)
+GMAIL_CLIP_BYTES = 102_000  # above it Gmail hides the rest, unsubscribe link included
+# Has a token's shape and no signature: a link that should leak from a preview does nothing.
+_NOBODY = {"token": "preview".ljust(TOKEN_LENGTH, "-")}
+
+
+@require_http_methods(["GET", "POST"])
+def preview(request: HttpRequest, pk: int) -> HttpResponse:
+    """The frame's page. GET shows the issue as saved (once it has left draft: as sent), POST as typed; view=text for the text part."""
+    issue = get_object_or_404(Issue.objects.select_related("mailing_list"), pk=pk)
+    wants_text = request.POST.get("view", request.GET.get("view")) == "text"
+    try:
+        html, text, links = _mail_of(request, issue)
+    except RenderError as error:
+        response = render(request, "desk/preview_failed.html", {"error": error})
+    else:
+        if wants_text:
+            response = render(request, "desk/preview_text.html", {"text": fill_slots(text, _NOBODY)})
+        else:
+            response = HttpResponse(_for_a_frame(fill_slots(html, _NOBODY), links))
+    response.headers["Content-Security-Policy"] = FRAME_POLICY
+    return response
+
+
+@require_POST
+def findings(request: HttpRequest, pk: int) -> HttpResponse:
+    """A fragment: the row an inbox will show, the mail's size, and what rendering warns of, for the text as typed."""
+    issue = _as_typed(request, get_object_or_404(Issue.objects.select_related("mailing_list"), pk=pk))
+    context: dict[str, object] = {"issue": issue}
+    try:
+        rendered = render_issue(issue)
+        context |= {"subject": plain_subject(issue), "rendered": rendered, "size": _size_of(rendered)}
+    except RenderError as error:
+        context["error"] = error
+    return render(request, "desk/findings.html", context)
+
+
+def _as_typed(request: HttpRequest, issue: Issue) -> Issue:
+    """The issue with the form's values where they are valid. It is never saved."""
+    form = DraftForm(request.POST, instance=issue)
+    form.is_valid()
+    return form.instance
+
+
+def _mail_of(request: HttpRequest, issue: Issue) -> tuple[str, str, tuple[str, ...]]:
+    if issue.status != Issue.Status.DRAFT:
+        return issue.html, issue.text, tuple(issue.links.order_by("number").values_list("url", flat=True))
+    rendered = render_issue(_as_typed(request, issue) if request.method == "POST" else issue)
+    return rendered.html, rendered.text, rendered.links
+
+
+def _for_a_frame(html: str, links: tuple[str, ...]) -> str:
+    """Links lead where they will lead, past our counter and in a tab of their own; the pixel is left out."""
+    own = re.escape(settings.SITE_URL.rstrip("/"))
+    token = _NOBODY["token"]
+
+    def direct(match: re.Match[str]) -> str:
+        number = int(match[1])
+        return escape(links[number - 1]) if number <= len(links) else match[0]
+
+    html = re.sub(rf"{own}/c/(\d+)/{token}", direct, html)
+    html = re.sub(rf'<img[^>]+src="{own}/o/{token}"[^>]*>', "", html)
+    return re.sub(r"<head\b[^>]*>", lambda match: f'{match[0]}<base target="_blank">', html, count=1)
+
+
+def _size_of(rendered: RenderedIssue) -> dict[str, object]:
+    size_bytes = len(fill_slots(rendered.html, _NOBODY).encode())
+    return {
+        "kilobytes": round(size_bytes / 1000, 1),
+        "is_clipped": size_bytes > GMAIL_CLIP_BYTES,
+        "words": _("%(count)d words") % {"count": len(rendered.text.split())},
+    }
