@@ -1,5 +1,12 @@
-"""The addresses of an issue: the reader's, the editor's, the provider's."""
+"""Where a reader signs up and confirms."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from subscribers import views
+
+app_name = "subscribers"
+urlpatterns = [
+    path("subscribe/<slug:slug>/", views.sign_up, name="sign_up"),
+    path("subscribe/<slug:slug>/sent/", views.sign_up_sent, name="sign_up_sent"),
+    path("confirm/<str:token>/", views.confirm, name="confirm"),
+]
