@@ -23,6 +23,17 @@ SQLITE_OPTIONS = {
 DEVELOPMENT_KEY = "development-only-" + "0" * 40
 DEVELOPMENT_SITE = "http://127.0.0.1:8000"
 ANYMAIL_PREFIX = "ANYMAIL_"
+# What proves that a webhook is the provider's: its own signature where Anymail checks one, else WEBHOOK_SECRET (basic auth).
+WEBHOOK_PROOFS = {
+    "mailersend": "MAILERSEND_SIGNING_SECRET",
+    "mailgun": "MAILGUN_WEBHOOK_SIGNING_KEY",
+    "mandrill": "MANDRILL_WEBHOOK_KEY",
+    "postal": "POSTAL_WEBHOOK_KEY",
+    "resend": "RESEND_SIGNING_SECRET",
+    "unisender_go": "UNISENDER_GO_API_KEY",
+}
+WEBHOOK_SECRET = "WEBHOOK_SECRET"  # noqa: S105  (a setting's name)
+WEBHOOKS_BY_SECRET = {"amazon_ses", "brevo", "mailjet", "mailtrap", "postmark", "sparkpost"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,3 +211,17 @@ class CheckedEnv:
                 except ValueError:
                     self.wrong.append(f"{name} starts like JSON but is none.")
         return found
+
+    def webhook_providers(self, name: str, anymail: dict[str, Any]) -> list[str]:
+        """Names of Anymail providers, each with what proves its webhooks: an open address would take anybody's word."""
+        providers = self.words(name)
+        for provider in providers:
+            proof = WEBHOOK_PROOFS.get(provider, WEBHOOK_SECRET if provider in WEBHOOKS_BY_SECRET else "")
+            if not proof:
+                known = ", ".join(sorted(WEBHOOK_PROOFS | dict.fromkeys(WEBHOOKS_BY_SECRET, "")))
+                self.wrong.append(f'{name} names "{provider}", which is not known here. Known are {known}.')
+            elif not anymail.get(proof) and not anymail.get(WEBHOOK_SECRET):
+                self.wrong.append(
+                    f"{name} names {provider}, but {ANYMAIL_PREFIX}{proof} is not set: anybody could send its events."
+                )
+        return providers

@@ -54,7 +54,7 @@ EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL.user, EMAIL.password
 EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL.starttls, EMAIL.tls
 EMAIL_TIMEOUT = 30  # seconds a confirmation mail may hang before its task is tried again
 ANYMAIL = env.anymail()  # every ANYMAIL_<NAME> variable, by its Anymail name
-WEBHOOK_PROVIDERS = env.words("WEBHOOK_PROVIDERS")  # whose webhooks /hooks/<provider>/ takes; none without a secret
+WEBHOOK_PROVIDERS = env.webhook_providers("WEBHOOK_PROVIDERS", ANYMAIL)  # whose webhooks /hooks/<provider>/ takes
 
 # --- delivery: numbers with their units -------------------------------------------------------------------------------
 BATCH_SIZE = env.number("BATCH_SIZE", default=500, low=1, high=5000)  # recipients

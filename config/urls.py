@@ -3,6 +3,6 @@
 from django.urls import include, path
 
 urlpatterns = [
-    path("", include("newsletter.urls")),
     path("", include("subscribers.urls")),
+    path("", include("newsletter.urls")),  # last: its archive matches nearly every path
 ]

@@ -1,0 +1,87 @@
+"""Single mails to one person: the confirmation, and an editor's test. They take no part in an issue's accounts."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from email.utils import formataddr
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from newsletter.models import Issue
+from newsletter.rendering.merge import Slot, fill_slot, split_slots
+from newsletter.rendering.render import render_issue, subject_template
+from newsletter.tokens import TOKEN_LENGTH
+from subscribers.addresses import normalise_address, wire_address
+from subscribers.models import MailingList, Subscription
+from subscribers.signup import confirmation_token, mark_confirmation_sent
+
+log = logging.getLogger(__name__)
+
+
+def send_confirmation_mail(subscription_id: int) -> bool:
+    """Asks a mailbox's owner to confirm; False when no confirmation is due (sent already, confirmed, left, gone).
+
+    Nothing a visitor typed stands in it but the address it goes to. A worker that dies between the server's answer and our note
+    sends it once more: a second question is better than none.
+    """
+    due = Subscription.objects.select_related("mailing_list", "subscriber").filter(
+        pk=subscription_id, status=Subscription.Status.PENDING, confirmation_sent_at__isnull=True
+    )
+    subscription = due.first()
+    if subscription is None:
+        return False
+    mailing_list = subscription.mailing_list
+    with translation.override(mailing_list.language):
+        values = {
+            "mailing_list": mailing_list,
+            "confirm_url": f"{settings.SITE_URL}/confirm/{confirmation_token(subscription)}/",
+            "site_url": settings.SITE_URL,
+        }
+        message = EmailMultiAlternatives(
+            subject=_("Please confirm: %(list)s") % {"list": mailing_list.name},
+            body=render_to_string("email/confirmation.txt", values),
+            from_email=formataddr((mailing_list.from_name, mailing_list.from_email)),
+            to=[wire_address(subscription.subscriber.email)],
+            headers={"Auto-Submitted": "auto-generated"},
+        )
+        message.attach_alternative(render_to_string("email/confirmation.html", values), "text/html")
+    message.send()
+    log.info("confirmation.submitted subscription=%d", subscription_id)
+    return mark_confirmation_sent(subscription_id)
+
+
+def send_test(issue_id: int, address: str) -> None:
+    """Sends the issue as it stands now to one address: [TEST] in the subject, plain links, no pixel, nothing recorded.
+
+    Raises AddressError for an address nobody could have, RenderError for an issue that cannot be rendered.
+    """
+    recipient = normalise_address(address)
+    issue = copy.copy(Issue.objects.select_related("mailing_list").get(pk=issue_id))
+    issue.track_opens = issue.track_clicks = False
+    rendered = render_issue(issue)
+    # A token of the right length that opens nothing: leaving must not work from a test mail.
+    values = {**_sample_values(issue.mailing_list), "email": recipient, "token": "0" * TOKEN_LENGTH}
+    message = EmailMultiAlternatives(
+        subject="[TEST] " + _fill(subject_template(issue), values),
+        body=_fill(rendered.text, values),
+        from_email=formataddr((issue.mailing_list.from_name, issue.mailing_list.from_email)),
+        to=[wire_address(recipient)],
+        headers={"X-Auto-Response-Suppress": "All"},
+    )
+    message.attach_alternative(_fill(rendered.html, values), "text/html")
+    message.send()
+    log.info("test.submitted issue=%d", issue_id)
+
+
+def _fill(marked: str, values: dict[str, str]) -> str:
+    return "".join(fill_slot(piece, values) if isinstance(piece, Slot) else piece for piece in split_slots(marked))
+
+
+def _sample_values(mailing_list: MailingList) -> dict[str, str]:
+    # Empty values show each field's default: what most readers without a name will see.
+    return dict.fromkeys(["name", *mailing_list.merge_fields], "")
