@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
@@ -48,10 +49,10 @@ def ask(request: HttpRequest, pk: int, action: str) -> HttpResponse:
         messages.error(request, _("That cannot be done while the issue is in this state."))
         return redirect("desk:issue", pk=pk)
     if action == "schedule":
-        form = ScheduleForm(request.GET) if "day" in request.GET else ScheduleForm(initial=_usual_time(issue))
-        return _ask_schedule(request, issue, form)
-    form = TestMailForm(initial={"address": _own_address(request)}) if action == "test" else None
-    return _ask(request, issue, action, form=form)
+        times = ScheduleForm(request.GET) if "day" in request.GET else ScheduleForm(initial=_usual_time(issue))
+        return _ask_schedule(request, issue, times)
+    address = TestMailForm(initial={"address": _own_address(request)}) if action == "test" else None
+    return _ask(request, issue, action, form=address)
 
 
 @require_POST
@@ -148,6 +149,7 @@ def _ask(
     context = {
         "issue": issue,
         "act": ACTS[action],
+        "act_url": reverse(f"desk:{action}", args=[issue.pk]),
         "lines": consequences(action, issue),
         "form": form,
         "findings": found,

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from newsletter.models import Issue
 from newsletter.tracking.stats import balance_sheet
-from subscribers.audience import candidates, with_reasons
+from subscribers.audience import PAUSED, SUPPRESSED, candidates, with_reasons
 
 Status = Issue.Status
 Tone = Literal["go", "plain", "stop"]
@@ -76,8 +76,12 @@ class Audience:
 def count_audience(issue: Issue) -> Audience:
     """One query over the list's confirmed subscriptions."""
     rows = with_reasons(candidates(issue.mailing_list, issue.segment), issue.mailing_list)
-    counts = dict(rows.values_list("reason").annotate(Count("pk")).order_by())
-    return Audience(counts.get("", 0), counts.get("suppressed", 0), counts.get("paused", 0))
+    counts = rows.aggregate(
+        reachable=Count("pk", filter=Q(reason="")),
+        suppressed=Count("pk", filter=Q(reason=SUPPRESSED)),
+        paused=Count("pk", filter=Q(reason=PAUSED)),
+    )
+    return Audience(**counts)
 
 
 def consequences(act: str, issue: Issue) -> list[str]:

@@ -16,7 +16,6 @@ from newsletter.desk.questions import acts_for
 from newsletter.desk.schedule_times import editors_zone
 from newsletter.models import Issue, Link
 from newsletter.tracking.stats import BalanceSheet, balance_sheet, not_delivered, reasons
-from subscribers.models import Subscriber
 
 _SHOWN_UNDELIVERED = 100  # rows; the reasons above them count all
 _ECHO_DAYS = 3  # for so long after the last batch answers still come in quickly
@@ -64,7 +63,9 @@ def progress(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def read(request: HttpRequest, pk: int) -> HttpResponse:
     """The mail as it was or will be sent, closed to changes."""
-    return render(request, "desk/read.html", {"issue": _issue(pk)})
+    view = request.GET.get("view", "desktop")
+    context = {"issue": _issue(pk), "view": view if view in ("desktop", "phone", "text") else "desktop"}
+    return render(request, "desk/read.html", context)
 
 
 def _issue(pk: int) -> Issue:
@@ -102,11 +103,9 @@ def _bar_of(sheet: BalanceSheet) -> list[tuple[str, float, float]]:
 
 
 def _details_of(issue: Issue) -> dict[str, object]:
-    rows = list(not_delivered(issue, _SHOWN_UNDELIVERED))
-    people = Subscriber.objects.in_bulk([row.subscriber_id for row in rows])
     return {
         "reasons": reasons(issue),
-        "undelivered": [(row, people.get(row.subscriber_id)) for row in rows],
+        "undelivered": not_delivered(issue, _SHOWN_UNDELIVERED),
         "shown_limit": _SHOWN_UNDELIVERED,
         "links": _links_of(issue),
     }

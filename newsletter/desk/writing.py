@@ -125,7 +125,7 @@ def _show_conflict(request: HttpRequest, pk: int, form: DraftForm) -> HttpRespon
     theirs = get_object_or_404(Issue.objects.select_related("mailing_list"), pk=pk)
     if theirs.status != Issue.Status.DRAFT:
         return _tell_closed(request, theirs)
-    mine = form.data.copy()
+    mine = request.POST.copy()
     mine["revision"] = str(theirs.revision)
     their_form = DraftForm(instance=theirs, auto_id="theirs_%s")
     for field in their_form.fields.values():
