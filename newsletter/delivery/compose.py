@@ -18,8 +18,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from newsletter.models import Issue
-from newsletter.rendering.merge import Slot, fill_slot, split_slots
-from newsletter.rendering.render import subject_template
+from newsletter.rendering.merge import Slot, fill_slot, split_slots, subject_template
 from newsletter.tokens import message_token, personal_token
 
 _BASE64_LINE = 76  # characters, RFC 2045 section 6.8

@@ -13,8 +13,8 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from newsletter.models import Issue
-from newsletter.rendering.merge import Slot, fill_slot, split_slots
-from newsletter.rendering.render import render_issue, subject_template
+from newsletter.rendering.merge import fill_slots, subject_template
+from newsletter.rendering.render import render_issue
 from newsletter.tokens import TOKEN_LENGTH
 from subscribers.addresses import normalise_address, wire_address
 from subscribers.models import MailingList, Subscription
@@ -67,19 +67,15 @@ def send_test(issue_id: int, address: str) -> None:
     # A token of the right length that opens nothing: leaving must not work from a test mail.
     values = {**_sample_values(issue.mailing_list), "email": recipient, "token": "0" * TOKEN_LENGTH}
     message = EmailMultiAlternatives(
-        subject="[TEST] " + _fill(subject_template(issue), values),
-        body=_fill(rendered.text, values),
+        subject="[TEST] " + fill_slots(subject_template(issue), values),
+        body=fill_slots(rendered.text, values),
         from_email=formataddr((issue.mailing_list.from_name, issue.mailing_list.from_email)),
         to=[wire_address(recipient)],
         headers={"X-Auto-Response-Suppress": "All"},
     )
-    message.attach_alternative(_fill(rendered.html, values), "text/html")
+    message.attach_alternative(fill_slots(rendered.html, values), "text/html")
     message.send()
     log.info("test.submitted issue=%d", issue_id)
-
-
-def _fill(marked: str, values: dict[str, str]) -> str:
-    return "".join(fill_slot(piece, values) if isinstance(piece, Slot) else piece for piece in split_slots(marked))
 
 
 def _sample_values(mailing_list: MailingList) -> dict[str, str]:

@@ -1,0 +1,86 @@
+"""A mail server that keeps what it accepts, and an issue that is ready to go to it."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from django.conf import LazySettings
+from django.db.models.functions import Now
+
+from config.checked_env import EmailSettings
+from newsletter.delivery import smtp_pool
+from newsletter.delivery.preparing import prepare_issue
+from newsletter.models import Issue
+from newsletter.rendering.merge import TOKEN, Slot, mark_slot
+from tests.factories import make_confirmed, make_issue, make_list
+
+
+class Receiver:
+    """What a receiving server has accepted. `answer` may be replaced to refuse, defer or hang up."""
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[str, bytes]] = []
+        self.answer: Callable[[str], str] = lambda address: "250 OK"
+        self.pipelining = True
+
+    async def handle_EHLO(
+        self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:  # noqa: N802
+        session.host_name = hostname
+        if self.pipelining:
+            responses.insert(1, "250-PIPELINING")
+        return responses
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:  # noqa: N802
+        answer = self.answer(address)
+        if answer.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        self.mails.append((envelope.rcpt_tos[0], envelope.content))
+        return "250 OK"
+
+    def counts(self) -> Counter[str]:
+        """How many mails each address has got."""
+        return Counter(address for address, _ in self.mails)
+
+
+@pytest.fixture
+def receiver(settings: LazySettings) -> Iterator[Receiver]:
+    """A real SMTP server on loopback, to which EMAIL_URL points."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    kept = Receiver()
+    controller = Controller(kept, hostname="127.0.0.1", port=port)
+    controller.start()
+    settings.EMAIL = EmailSettings("smtp", host="127.0.0.1", port=port)
+    settings.SMTP_TIMEOUT_SECONDS = 5
+    yield kept
+    smtp_pool.close_idle_connections()
+    controller.stop()
+
+
+def make_sending_issue(readers: int, **fields: Any) -> Issue:
+    """An issue whose audience of `readers` people is frozen and whose batches wait."""
+    mailing_list = make_list()
+    for _ in range(readers):
+        make_confirmed(mailing_list)
+    token = mark_slot(TOKEN)
+    name = mark_slot(Slot("name", "html", "독자"))
+    issue = make_issue(
+        mailing_list,
+        html=f'<p>안녕하세요, {name}님</p>\n<a href="https://news.example.org/c/1/{token}">글</a>\n',
+        text=f"안녕하세요\n.점\nhttps://news.example.org/u/{token}\n",
+        **fields,
+    )
+    Issue.objects.filter(pk=issue.pk).update(status=Issue.Status.SCHEDULED, scheduled_at=Now(), rendered_at=Now())
+    assert prepare_issue(issue.pk)
+    issue.refresh_from_db()
+    return issue
