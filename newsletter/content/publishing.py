@@ -1,0 +1,83 @@
+"""Saves a post as a draft: an upsert by slug that changes nothing when nothing has changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from newsletter.content.front_matter import ContentError
+from newsletter.content.loader import IssueSource
+from newsletter.models import Issue
+from subscribers.models import MailingList
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The issue as it now stands, and what publishing did to it."""
+
+    issue: Issue
+    change: Literal["created", "updated", "unchanged"]
+
+
+class IssueLeftDraft(ContentError):  # noqa: N818  (it names what happened)
+    """A changed post of an issue that is scheduled or further: its text is closed."""
+
+    def __init__(self, file: str, issue: Issue) -> None:
+        what = _("issue %(slug)s has left draft (it is: %(status)s), so its text is closed.") % {
+            "slug": issue.slug,
+            "status": issue.get_status_display(),
+        }
+        advice = _("Take it back to draft first, or publish this as a new issue with another slug.")
+        super().__init__(file, None, what, advice)
+        self.slug = issue.slug
+        self.status = issue.status
+
+
+def save_draft(source: IssueSource, mailing_list: MailingList) -> Published:
+    """The draft of this source; safe to run twice.
+
+    A changed source gives the draft a new revision without its old rendering. Raises IssueLeftDraft for a changed source of an issue
+    that is no longer a draft, ContentError when another list's issue has the slug.
+    """
+    fields = _columns(source, mailing_list)
+    issue = Issue.objects.filter(slug=source.slug).first()
+    if issue is None:
+        try:
+            with transaction.atomic():
+                created = Issue.objects.create(slug=source.slug, mailing_list=mailing_list, **fields)
+            return Published(created, "created")
+        except IntegrityError:  # somebody else published it in this moment
+            issue = Issue.objects.get(slug=source.slug)
+    if issue.mailing_list_id != mailing_list.pk:
+        what = _("the slug %(slug)s belongs to an issue of the list %(list)s.")
+        what %= {"slug": source.slug, "list": issue.mailing_list.slug}
+        raise ContentError(source.path, None, what, _("Give this post a slug: of its own."))
+    if issue.source_hash == source.source_hash:
+        return Published(issue, "unchanged")
+    fields |= {"html": "", "text": "", "web_html": "", "findings": [], "rendered_at": None}
+    changed = Issue.objects.filter(pk=issue.pk, status=Issue.Status.DRAFT).update(
+        revision=F("revision") + 1, updated_at=timezone.now(), **fields
+    )
+    issue.refresh_from_db()
+    if not changed:
+        raise IssueLeftDraft(source.path, issue)
+    return Published(issue, "updated")
+
+
+def _columns(source: IssueSource, mailing_list: MailingList) -> dict[str, Any]:
+    return {
+        "subject": source.subject,
+        "preheader": source.preheader,
+        "language": source.language or mailing_list.language,
+        "body_markdown": source.body_markdown,
+        "tags": list(source.tags),
+        "front_matter": source.extra,
+        "dated_on": source.dated_on,
+        "updated_on": source.updated_on,
+        "source_hash": source.source_hash,
+    }

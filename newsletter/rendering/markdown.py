@@ -1,0 +1,246 @@
+"""Markdown to safe HTML: blocks as CommonMark nests them, the rest by Python-Markdown, and nobody's HTML unwashed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import nh3
+from django.utils.translation import gettext as _
+from markdown import Markdown
+from markdown.blockparser import BlockParser
+from markdown.blockprocessors import ParagraphProcessor, ReferenceProcessor
+from markdown.extensions import Extension
+from markdown.extensions.abbr import AbbrExtension
+from markdown.extensions.attr_list import AttrListExtension
+from markdown.extensions.def_list import DefListExtension
+from markdown.extensions.footnotes import FootnoteExtension
+from markdown.extensions.tables import TableExtension
+from markdown.inlinepatterns import InlineProcessor, SubstituteTagInlineProcessor
+from markdown.util import AtomicString
+
+from newsletter.rendering.blocks import Block, etree, keeps_indent, read_blocks, split_tables
+from newsletter.rendering.errors import RenderError
+
+MAX_MARKDOWN_LENGTH = 1_000_000  # characters
+MAX_HTML_DEPTH = 100  # elements in elements: lxml and every mail client recurse
+# Python-Markdown looks for the end of each open bracket in the whole rest of its paragraph: 5,000 of them take 3 s, 20,000 40 s.
+MAX_BRACKET_WORK = 4_000_000  # open brackets x characters, for the whole text: about 0.5 s
+
+_TEXT_TAGS = (
+    "a abbr b blockquote br caption cite code col colgroup dd del details dfn div dl dt em figcaption figure h1 h2 h3 h4 h5 h6 hr i img "
+    "ins kbd li mark ol p pre q rp rt ruby s samp small span strike strong sub summary sup table tbody td tfoot th thead tr tt u ul var"
+)
+TAGS = frozenset(_TEXT_TAGS.split())
+_ALIGN = {"align", "valign"}
+ATTRIBUTES = {
+    "*": {"id", "lang", "dir", "title"},
+    "a": {"href"},
+    "img": {"src", "alt", "width", "height"},
+    "td": {"colspan", "rowspan", *_ALIGN},
+    "th": {"colspan", "rowspan", "scope", *_ALIGN},
+    "tr": _ALIGN,
+    "p": {"align"},
+    "div": {"align", "class"},
+    "h1": {"align"},
+    "h2": {"align"},
+    "h3": {"align"},
+    "ol": {"start", "type", "reversed"},
+    "li": {"value"},
+    "code": {"class"},
+    "sup": {"class"},
+    "details": {"open"},
+}
+_CLASS = re.compile(r"footnote|footnote-ref|footnote-backref|language-[\w+#.-]{1,40}")
+_SIZE = re.compile(r"\d{1,4}%?")
+_CLEANER = nh3.Cleaner(
+    tags=set(TAGS),
+    clean_content_tags={"script", "style", "iframe", "object", "embed", "noscript", "template", "svg", "math", "form", "title"},
+    attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
+    attribute_filter=lambda tag, name, value: _filter_attribute(name, value),
+    url_schemes={"http", "https", "mailto", "tel"},
+    link_rel=None,
+    strip_comments=True,
+)
+
+
+def to_html(markdown: str) -> str:
+    """Safe HTML of a Markdown text: a fragment of allowed elements and attributes only.
+
+    Raises RenderError for text that is too long, too deep, or holds brackets by the thousand.
+    """
+    if len(markdown) > MAX_MARKDOWN_LENGTH:
+        what = _("The text has more than %(limit)d characters.") % {"limit": MAX_MARKDOWN_LENGTH}
+        raise RenderError(what, _("Split it into two issues."))
+    engine = Markdown(extensions=[_Posts(), *_extensions()], output_format="html")
+    try:
+        fragment = engine.convert(markdown)
+    except RecursionError as error:
+        what = _("The text nests emphasis or links too deeply.")
+        raise RenderError(what, _("Look for hundreds of * or _ in one paragraph.")) from error
+    return sanitise(fragment)
+
+
+def sanitise(fragment: str) -> str:
+    """The fragment with nothing but allowed elements, attributes and addresses. Raises RenderError when it is nested too deeply."""
+    clean = _CLEANER.clean(fragment)
+    depth = deepest = 0
+    for tag in re.finditer(r"<(/?)(?!(?:br|hr|img|col)\b)[a-z]", clean):
+        depth += -1 if tag.group(1) else 1
+        deepest = max(deepest, depth)
+    if deepest > MAX_HTML_DEPTH:
+        what = _("The HTML is nested %(depth)d elements deep.") % {"depth": deepest}
+        raise RenderError(what, _("Close the tags that were left open."))
+    return clean
+
+
+def _filter_attribute(name: str, value: str) -> str | None:
+    if name == "class":
+        return value if _CLASS.fullmatch(value) else None
+    if name in ("width", "height"):
+        return value if _SIZE.fullmatch(value) else None
+    if name in ("href", "src"):
+        # A newline or tab in an address is ignored by browsers; without them the address is what it looks like.
+        value = "".join(value.split()) if name == "src" else value.strip()
+        return f"https:{value}" if value.startswith("//") else value
+    return value
+
+
+def _extensions() -> list[Extension]:
+    return [
+        AbbrExtension(),
+        AttrListExtension(),
+        DefListExtension(),
+        FootnoteExtension(BACKLINK_TITLE="", BACKLINK_TEXT="↩\ufe0e"),
+        TableExtension(use_align_attribute=True),
+    ]
+
+
+class _Posts(Extension):
+    """Our blocks, strikethrough, bare links, and a backslash at a line's end as a line break."""
+
+    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802  (Python-Markdown's name)
+        md.preprocessors.deregister("html_block")  # blocks.py knows HTML blocks within lists and quotes too
+        md.parser = _Parser(md)
+        md.parser.blockprocessors.register(ReferenceProcessor(md.parser), "reference", 15)
+        md.parser.blockprocessors.register(ParagraphProcessor(md.parser), "paragraph", 10)
+        if md.delimiters is not None:
+            md.delimiters.add("~", "del", double=True)
+        md.ESCAPED_CHARS += ["~", "|", "<", '"', "'", ":", "$", "%", "&", ",", "/", ";", "=", "?", "@", "^"]
+        md.inlinePatterns.register(SubstituteTagInlineProcessor(r"\\\n", "br"), "backslash_break", 185)
+        md.inlinePatterns.register(_BareLink(md), "bare_link", 85)
+
+
+class _Parser(BlockParser):
+    """Python-Markdown's block parser with CommonMark's containers."""
+
+    def __init__(self, md: Markdown) -> None:
+        super().__init__(md)
+        self.bracket_work = 0
+
+    def parseDocument(self, lines: Iterable[str]) -> etree.ElementTree:  # noqa: N802
+        self.bracket_work = 0
+        self.root = etree.Element(self.md.doc_tag)
+        self._parse_lines(self.root, list(lines))
+        return etree.ElementTree(self.root)
+
+    def parseChunk(self, parent: etree.Element, text: str) -> None:  # noqa: N802
+        self._parse_lines(parent, text.split("\n"))
+
+    def parseBlocks(self, parent: etree.Element, blocks: list[str]) -> None:  # noqa: N802
+        lines = "\n\n".join(blocks).split("\n")
+        blocks.clear()
+        self._parse_lines(parent, lines)
+
+    def _parse_lines(self, parent: etree.Element, lines: list[str]) -> None:
+        document = read_blocks(lines)
+        self._add_children(parent, document, tight=self.state.isstate("list"))
+
+    def _add_children(self, parent: etree.Element, block: Block, *, tight: bool) -> None:
+        for child in block.children:
+            match child.kind:
+                case "paragraph":
+                    self._add_paragraph(parent, child.lines, tight=tight)
+                case "heading":
+                    etree.SubElement(parent, f"h{child.start}").text = " ".join(child.lines).strip()
+                case "rule":
+                    etree.SubElement(parent, "hr")
+                case "code":
+                    _add_code(parent, child)
+                case "html":
+                    etree.SubElement(parent, "p").text = self.md.htmlStash.store("\n".join(child.lines))
+                case "quote":
+                    self._add_children(etree.SubElement(parent, "blockquote"), child, tight=False)
+                case "list":
+                    self._add_list(parent, child)
+
+    def _add_list(self, parent: etree.Element, block: Block) -> None:
+        element = etree.SubElement(parent, "ul" if block.marker in "-+*" else "ol")
+        if element.tag == "ol" and block.start != 1:
+            element.set("start", str(block.start))
+        tight = not block.is_loose()
+        for item in block.children:
+            self._add_children(etree.SubElement(element, "li"), item, tight=tight)
+
+    def _add_paragraph(self, parent: etree.Element, lines: list[str], *, tight: bool) -> None:
+        self._count_brackets(lines)
+        self.state.set("list" if tight else "block")
+        if keeps_indent(lines):
+            blocks = [block.strip("\n") for block in "\n".join(lines).split("\n\n")]
+            super().parseBlocks(parent, [block for block in blocks if block])
+        else:
+            stripped = [line.lstrip(" ") for line in lines]
+            stripped[-1] = stripped[-1].rstrip(" ")
+            for part in split_tables(stripped):
+                super().parseBlocks(parent, ["\n".join(part)])
+        self.state.reset()
+
+    def _count_brackets(self, lines: list[str]) -> None:
+        text = "\n".join(lines)
+        left_open = max(0, text.count("[") - text.count("]")) + max(0, text.count("](") - text.count(")"))
+        self.bracket_work += left_open * len(text)
+        if self.bracket_work > MAX_BRACKET_WORK:
+            what = _("A paragraph holds %(count)d brackets that are never closed.") % {"count": left_open}
+            raise RenderError(what, _("Close them, or write \\[ for a bracket that is no link."))
+
+
+def _add_code(parent: etree.Element, block: Block) -> None:
+    lines = block.lines
+    if not block.marker:  # indented: blank lines after it are not part of it
+        lines = lines[: block.last - block.first + 1]
+    code = etree.SubElement(etree.SubElement(parent, "pre"), "code")
+    if block.language:
+        code.set("class", f"language-{block.language}")
+    code.text = AtomicString("\n".join(lines) + "\n")
+
+
+class _BareLink(InlineProcessor):
+    """https://example.org/ in running text, without the punctuation and the Korean particle behind it."""
+
+    ANCESTOR_EXCLUDES = ("a",)
+    _PARTICLE = re.compile(
+        r"(?<![가-힣])(?:은|는|이|가|을|를|과|와|의|에|로|으로|도|만|나|이나|에서|에게|까지|부터|라는|이라는|라고|이라고|입니다|이다|예요|이에요)$"
+    )
+
+    def __init__(self, md: Markdown) -> None:
+        super().__init__(r"(?<![\w/])https?://[^\s<>\"`\x02\x03“”‘’「」『』（）。，、…]+", md)
+
+    def handleMatch(  # type: ignore[override]  # noqa: N802
+        self, m: re.Match[str], data: str
+    ) -> tuple[etree.Element | None, int | None, int | None]:
+        """The link and where it stands."""
+        url = m.group(0)
+        before = ""
+        while before != url:
+            before = url
+            url = self._PARTICLE.sub("", url.rstrip(".,:;!?'*_~|"))
+            while url.endswith((")", "]")) and url.count(url[-1]) > url.count("(" if url[-1] == ")" else "["):
+                url = url[:-1]
+        if len(url.partition("://")[2]) < 3:
+            return None, None, None
+        link = etree.Element("a", href=url)
+        link.text = AtomicString(url)
+        return link, m.start(0), m.start(0) + len(url)
+
+
+__all__ = ["MAX_BRACKET_WORK", "MAX_HTML_DEPTH", "MAX_MARKDOWN_LENGTH", "sanitise", "to_html"]
