@@ -30,19 +30,19 @@ class Receiver:
 
     async def handle_EHLO(
         self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
-    ) -> list[str]:  # noqa: N802
+    ) -> list[str]:
         session.host_name = hostname
         if self.pipelining:
             responses.insert(1, "250-PIPELINING")
         return responses
 
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:  # noqa: N802
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         answer = self.answer(address)
         if answer.startswith("250"):
             envelope.rcpt_tos.append(address)
         return answer
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         self.mails.append((envelope.rcpt_tos[0], envelope.content))
         return "250 OK"
 

@@ -31,7 +31,7 @@ class Keeper:
         self.received: list[tuple[str, bytes]] = []
         self.pipelining = pipelining
 
-    async def handle_EHLO(  # noqa: N802
+    async def handle_EHLO(
         self, server: SMTP, session: Any, envelope: Any, hostname: str, responses: list[str]
     ) -> list[str]:
         session.host_name = hostname
@@ -39,9 +39,7 @@ class Keeper:
             responses.insert(1, "250-PIPELINING")
         return responses
 
-    async def handle_RCPT(  # noqa: N802
-        self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]
-    ) -> str:
+    async def handle_RCPT(self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         if address.startswith("nobody"):
             return "550 5.1.1 no such user"
         if address.startswith("later"):
@@ -49,7 +47,7 @@ class Keeper:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:
         self.received.append((envelope.rcpt_tos[0], envelope.content))
         if envelope.rcpt_tos[0].startswith("spam"):
             return "554 5.7.1 looks like spam"
