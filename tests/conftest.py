@@ -1,8 +1,14 @@
-"""Every test's ground: our own settings, whatever .env or the shell says."""
+"""What every test may count on; the settings are in tests/settings.py."""
 
-import os
+from collections.abc import Iterator
 
-os.environ["SOSIK_ENV_FILE"] = ""
-for name in ("SITE_URL", "EMAIL_URL", "EXTRA_HOSTS", "WEBHOOK_PROVIDERS", "BEHIND_PROXY"):
-    os.environ.pop(name, None)
-os.environ["DEBUG"] = "1"
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def forget_links() -> Iterator[None]:
+    """Tests use the same numbers for other issues: the redirect must not remember the last test's links."""
+    yield
+    from newsletter.public.clicking import link_url
+
+    link_url.cache_clear()

@@ -1,0 +1,19 @@
+"""The settings of every test: our own, whatever .env or the shell says.
+
+A module and not lines in conftest.py: pytest-django reads the settings before pytest reads any conftest.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+_DATA_DIR = Path(tempfile.gettempdir()) / f"sosik-tests-{os.getuid()}"
+(_DATA_DIR / "static").mkdir(parents=True, exist_ok=True)  # WhiteNoise warns when there is no such folder
+
+for _name in ("SITE_URL", "EMAIL_URL", "EXTRA_HOSTS", "WEBHOOK_PROVIDERS", "BEHIND_PROXY"):
+    os.environ.pop(_name, None)
+os.environ |= {"SOSIK_ENV_FILE": "", "DEBUG": "1", "DATA_DIR": str(_DATA_DIR)}
+# config/__init__ makes the Celery app, which reads the settings while they are being made here: it must find the real ones.
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+
+from config.settings import *  # noqa: E402, F403
