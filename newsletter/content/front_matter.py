@@ -102,12 +102,12 @@ def _read_keys(
     lines: dict[str, int] = {}
     for key_node, value_node in node.value:
         line = first_line + key_node.start_mark.line
-        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+        key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str):
             raise ContentError(name, line, _("a key is not plain text."), _("Write lines like title: Hello."))
         if key in values:
             what = _("“%(key)s” stands here a second time.") % {"key": key}
             raise ContentError(name, line, what, _("Keep one of the two."))
-        values[key] = loader.construct_object(value_node, deep=True)  # type: ignore[no-untyped-call]
+        values[key] = loader.construct_object(value_node, deep=True)
         lines[key] = line
     return values, lines

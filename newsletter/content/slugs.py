@@ -23,6 +23,6 @@ def make_slug(title: str, dated_on: date | None) -> str:
 
 def _words(title: str) -> list[str]:
     text = unicodedata.normalize("NFC", title).lower()
-    # An apostrophe belongs to its word: "Don't" is dont, not don-t.
-    text = text.replace("'", "").replace("’", "")
+    # These stand within a word: "Don't" is dont, "50%의" is 50의, "강조(주)는" is 강조-주는.
+    text = text.translate(dict.fromkeys(map(ord, "'’‘\"“”%)]」』》")))
     return "".join(c if c.isalnum() else " " for c in text).split()

@@ -55,9 +55,21 @@ _CLASS = re.compile(r"footnote|footnote-ref|footnote-backref|language-[\w+#.-]{1
 _SIZE = re.compile(r"\d{1,4}%?")
 _CLEANER = nh3.Cleaner(
     tags=set(TAGS),
-    clean_content_tags={"script", "style", "iframe", "object", "embed", "noscript", "template", "svg", "math", "form", "title"},
+    clean_content_tags={
+        "script",
+        "style",
+        "iframe",
+        "object",
+        "embed",
+        "noscript",
+        "template",
+        "svg",
+        "math",
+        "form",
+        "title",
+    },
     attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
-    attribute_filter=lambda tag, name, value: _filter_attribute(name, value),
+    attribute_filter=lambda _tag, name, value: _filter_attribute(name, value),
     url_schemes={"http", "https", "mailto", "tel"},
     link_rel=None,
     strip_comments=True,
@@ -226,7 +238,7 @@ class _BareLink(InlineProcessor):
         super().__init__(r"(?<![\w/])https?://[^\s<>\"`\x02\x03“”‘’「」『』（）。，、…]+", md)
 
     def handleMatch(  # type: ignore[override]  # noqa: N802
-        self, m: re.Match[str], data: str
+        self, m: re.Match[str], _data: str
     ) -> tuple[etree.Element | None, int | None, int | None]:
         """The link and where it stands."""
         url = m.group(0)

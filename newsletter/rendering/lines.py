@@ -1,0 +1,106 @@
+"""Short lines: SMTP carries at most 998 octets between two line ends, and a Korean paragraph is one line of thousands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from newsletter.rendering.merge import ANY_MARKER
+
+MAX_LINE_OCTETS = 600  # leaves room for slots: they count as 60 octets each, a value may have more
+SLOT_OCTETS = 60
+_TOKENS = re.compile(r"""<!--.*?-->|<(?:[^>"']|"[^"]*"|'[^']*')*>|[^<]+|<""", re.DOTALL)
+_UNITS = re.compile(rf"({ANY_MARKER.pattern}|&[A-Za-z0-9#]+;|\s)")
+_ATTRIBUTE = re.compile(r"""\s+([^\s=<>"']+(?:="[^"]*"|='[^']*')?)""")
+_VERBATIM = ("style", "pre", "title", "textarea")
+
+
+def fold_html(page: str) -> str:
+    """The same page with no line longer than MAX_LINE_OCTETS, but for one unbroken attribute.
+
+    Breaks stand where a space was; in text without spaces, and in <pre>, an empty comment holds the line end.
+    """
+    folder = _Folder()
+    verbatim = ""
+    for token in _TOKENS.findall(page):
+        name = re.match(r"</?([A-Za-z][A-Za-z0-9]*)", token)
+        if token.startswith("<!"):
+            folder.add(token)
+        elif name:
+            folder.add_tag(token)
+            tag = name.group(1).lower()
+            if tag in _VERBATIM:
+                verbatim = "" if token.startswith("</") else tag
+        elif verbatim in ("style", "title", "textarea"):
+            folder.add(token)
+        else:
+            folder.add_text(token, spaces_break=not verbatim)
+    return folder.text()
+
+
+def octets(text: str) -> int:
+    """Octets in UTF-8 once the slots are filled."""
+    if text.isascii() and len(text) < SLOT_OCTETS:
+        return len(text)
+    return len(ANY_MARKER.sub("x" * SLOT_OCTETS, text).encode())
+
+
+class _Folder:
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._length = 0  # octets since the last line end
+
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    def add(self, text: str) -> None:
+        self._parts.append(text)
+        _head, newline, tail = text.rpartition("\n")
+        self._length = octets(tail) if newline else self._length + octets(text)
+
+    def add_tag(self, tag: str) -> None:
+        if self._length + octets(tag) <= MAX_LINE_OCTETS:
+            self.add(tag)
+            return
+        for piece in _attributes(tag):
+            if self._length + octets(piece) > MAX_LINE_OCTETS and piece.startswith(" "):
+                piece = "\n" + piece[1:]
+            self.add(piece)
+
+    def add_text(self, text: str, *, spaces_break: bool) -> None:
+        if self._length + octets(text) <= MAX_LINE_OCTETS or (spaces_break and not text.strip()):
+            self.add(text)
+            return
+        for unit in _units(text):
+            size = octets(unit)
+            if self._length + size > MAX_LINE_OCTETS and unit != "\n":
+                if spaces_break and unit == " ":
+                    unit = "\n"
+                elif self._length > 10:
+                    self.add("<!--\n-->")
+            self.add(unit)
+
+
+def _units(text: str) -> Iterator[str]:
+    """Slots, entities and single spaces; between them words, and of longer words pieces of 100 characters."""
+    for unit in _UNITS.split(text):
+        if not unit:
+            continue
+        if len(unit) <= 100 or _UNITS.fullmatch(unit):
+            yield unit
+        else:
+            yield from (unit[start : start + 100] for start in range(0, len(unit), 100))
+
+
+def _attributes(tag: str) -> Iterator[str]:
+    """A tag in pieces that may each begin a line: every attribute, and every word of a long one that is no address."""
+    position = 0
+    for match in _ATTRIBUTE.finditer(tag):
+        yield tag[position : match.start()]
+        attribute = match.group(1)
+        if octets(attribute) > MAX_LINE_OCTETS // 2 and not attribute.startswith(("href=", "src=")):
+            yield from (f" {word}" for word in attribute.split(" "))
+        else:
+            yield f" {attribute}"
+        position = match.end()
+    yield tag[position:]

@@ -1,0 +1,100 @@
+"""Links of an issue: numbered, tagged with utm parameters, and rewritten to our redirect where the list tracks clicks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from django.conf import settings
+from lxml.html import HtmlElement
+
+from newsletter.models import Issue
+from newsletter.rendering.merge import RESERVED, TOKEN, mark_slot
+from subscribers.models import MailingList
+
+_HAS_UTM = re.compile(r"[?&;]utm_[a-z]+=", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalUrls:
+    """The addresses of one mail that end in the reader's token slot; `open_pixel` is empty when opens are not tracked."""
+
+    unsubscribe: str
+    open_pixel: str
+    tracks_clicks: bool
+
+    @staticmethod
+    def of(issue: Issue) -> PersonalUrls:
+        """The addresses for this issue under its own and its list's tracking switches."""
+        tracks = issue.mailing_list.tracking_policy != MailingList.TrackingPolicy.OFF
+        token = mark_slot(TOKEN)
+        return PersonalUrls(
+            unsubscribe=f"{settings.SITE_URL}/u/{token}",
+            open_pixel=f"{settings.SITE_URL}/o/{token}" if tracks and issue.track_opens else "",
+            tracks_clicks=tracks and issue.track_clicks,
+        )
+
+
+def web_url(issue: Issue) -> str:
+    """The issue's page in the archive; empty when the archive does not show it."""
+    if not (issue.in_archive and issue.mailing_list.is_public):
+        return ""
+    return f"{settings.SITE_URL}/{issue.mailing_list.slug}/{quote(issue.slug)}/"
+
+
+def utm_parameters(issue: Issue) -> dict[str, str]:
+    """What the list adds to every link; empty when its utm source is."""
+    mailing_list = issue.mailing_list
+    if not mailing_list.utm_source:
+        return {}
+    values = {
+        "utm_source": mailing_list.utm_source,
+        "utm_medium": mailing_list.utm_medium,
+        "utm_campaign": issue.slug,
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def tag_url(url: str, parameters: Mapping[str, str]) -> str:
+    """The URL with the parameters before its fragment; untouched when it has utm parameters of its own."""
+    if not parameters or _HAS_UTM.search(url):
+        return url
+    address, hash_mark, fragment = url.partition("#")
+    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
+    separator = "" if address.endswith(("?", "&")) else "&" if "?" in address else "?"
+    return f"{address}{separator}{query}{hash_mark}{fragment}"
+
+
+def is_web_url(url: str) -> bool:
+    """Is it http or https, with a host?"""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+def rewrite_links(tree: HtmlElement, parameters: Mapping[str, str], *, track: bool) -> tuple[str, ...]:
+    """Tags every web link in place and, if `track`, sends it through /c/<number>/<token>; returns the URLs, number 1 first.
+
+    Equal URLs share a number. A link with a merge field differs from reader to reader, so it has no number and goes straight there;
+    mailto, tel, anchors and our own personal pages stay as they are.
+    """
+    numbers: dict[str, int] = {}
+    token = mark_slot(TOKEN)
+    for link in tree.iter("a"):
+        url = (link.get("href") or "").replace(" ", "%20")
+        if not is_web_url(url) or _is_ours(url):
+            continue
+        url = tag_url(url, parameters)
+        if track and RESERVED not in url:
+            number = numbers.setdefault(url, len(numbers) + 1)
+            url = f"{settings.SITE_URL}/c/{number}/{token}"
+        link.set("href", url)
+    return tuple(numbers)
+
+
+def _is_ours(url: str) -> bool:
+    return url.startswith(tuple(f"{settings.SITE_URL}/{page}/" for page in "cou"))

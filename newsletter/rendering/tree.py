@@ -1,0 +1,156 @@
+"""The safe HTML as a tree, and what every copy of a mail wants done to it: fields resolved, code coloured, headings named, images sized."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterator
+from urllib.parse import parse_qsl, urlsplit
+
+from django.utils.translation import gettext as _
+from lxml import etree, html
+from lxml.html import HtmlElement
+
+from newsletter.rendering.errors import RenderError
+from newsletter.rendering.highlight import highlight_code
+from newsletter.rendering.merge import ANY_MARKER, RESERVED, resolve_fields, restore_fields
+
+CONTENT_WIDTH = 552  # CSS pixels of the column: images are scaled to it
+URL_ATTRIBUTES = ("href", "src")
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+_TASK = re.compile(r"\s*\[([ xX])\](?=\s)")
+
+
+def parse_fragment(fragment: str) -> HtmlElement:
+    """The fragment's tree, below one <div>."""
+    return html.fragment_fromstring(fragment, create_parent="div")
+
+
+def serialise(tree: HtmlElement) -> str:
+    """The HTML of what is below the tree's root."""
+    parts = [html.tostring(child, encoding="unicode") for child in tree]
+    return "".join([etree_escape(tree.text or ""), *parts])
+
+
+def etree_escape(text: str) -> str:
+    """Text as HTML text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def dress(tree: HtmlElement, allowed: Collection[str]) -> None:
+    """Finishes the tree in place. Raises RenderError for a merge field that is not allowed."""
+    _refuse_forged_slots(tree)
+    for code in list(tree.iter("pre", "code")):
+        _finish_code(code)
+    _resolve(tree, allowed)
+    _name_headings(tree)
+    _tick_tasks(tree)
+    for image in list(tree.iter("img")):
+        _size_image(image)
+    for table in list(tree.iter("table")):
+        _make_scrollable(table)
+
+
+def plain_text(element: HtmlElement) -> str:
+    """All text of an element, on one line."""
+    return " ".join("".join(element.itertext()).split())
+
+
+def _refuse_forged_slots(tree: HtmlElement) -> None:
+    # The source was searched for the reserved word, but an entity may have hidden it until now.
+    for value in _strings(tree):
+        if RESERVED in value and any(match.group()[len(RESERVED)] != "q" for match in ANY_MARKER.finditer(value)):
+            what = _("The text holds “%(word)s”, a word Sosik keeps for itself.") % {"word": RESERVED}
+            raise RenderError(what, _("Write it another way."))
+
+
+def _strings(tree: HtmlElement) -> Iterator[str]:
+    for element in tree.iter():
+        yield from (text for text in (element.text, element.tail, *element.attrib.values()) if text)
+
+
+def _finish_code(code: HtmlElement) -> None:
+    """Code shows what was typed, merge fields included; a block with a known language gets colours."""
+    for element in code.iter():
+        if element.text:
+            element.text = restore_fields(element.text)
+        if element.tail and element is not code:
+            element.tail = restore_fields(element.tail)
+    parent = code.getparent()
+    if code.tag == "code" and parent is not None and parent.tag == "pre":
+        language = (code.attrib.pop("class", "") or "").removeprefix("language-")
+        if language and not len(code):
+            highlight_code(code, language)
+    elif code.tag == "code":
+        code.attrib.pop("class", None)
+
+
+def _resolve(tree: HtmlElement, allowed: Collection[str]) -> None:
+    for element in tree.iter():
+        if element.text and RESERVED in element.text:
+            element.text = resolve_fields(element.text, "html", allowed)
+        if element.tail and RESERVED in element.tail:
+            element.tail = resolve_fields(element.tail, "html", allowed)
+        for name, value in element.attrib.items():
+            if RESERVED in value:
+                place = "url" if name in URL_ATTRIBUTES else "html"
+                element.attrib[name] = resolve_fields(value, "url" if place == "url" else "html", allowed)
+
+
+def _name_headings(tree: HtmlElement) -> None:
+    """Gives each heading an id from its words, so that the web copy can be linked to."""
+    taken = set(tree.xpath("//@id"))
+    for heading in tree.iter(*_HEADINGS):
+        if heading.get("id"):
+            continue
+        words = ANY_MARKER.sub("", unicodedata.normalize("NFC", plain_text(heading)).lower())
+        name = "-".join("".join(c if c.isalnum() else " " for c in words).split())[:80] or "section"
+        unique, number = name, 1
+        while unique in taken:
+            number += 1
+            unique = f"{name}-{number}"
+        taken.add(unique)
+        heading.set("id", unique)
+
+
+def _tick_tasks(tree: HtmlElement) -> None:
+    for item in tree.iter("li"):
+        holder = item[0] if len(item) and item[0].tag == "p" and not (item.text or "").strip() else item
+        match = _TASK.match(holder.text or "")
+        if match:
+            holder.text = ("☐" if match.group(1) == " " else "☑") + (holder.text or "")[match.end() :]
+
+
+def _size_image(image: HtmlElement) -> None:
+    """Outlook knows no max-width: a width that is known, from the attribute or the address's ?w=, is cut to the column."""
+    width = image.get("width", "")
+    if not width:
+        width = _width_in_address(image.get("src", ""))
+    if not width.isdigit() or int(width) == 0:
+        return
+    height = image.get("height", "")
+    if int(width) > CONTENT_WIDTH:
+        if height.isdigit():
+            image.set("height", str(round(int(height) * CONTENT_WIDTH / int(width))))
+        width = str(CONTENT_WIDTH)
+    image.set("width", width)
+
+
+def _width_in_address(src: str) -> str:
+    try:
+        query = parse_qsl(urlsplit(src).query)
+    except ValueError:
+        return ""
+    return next((value for key, value in query if key in ("w", "width") and value.isdigit() and len(value) < 5), "")
+
+
+def _make_scrollable(table: HtmlElement) -> None:
+    """A wide table scrolls inside the column instead of widening it."""
+    parent = table.getparent()
+    if parent is None:
+        return
+    box = etree.Element("div")
+    box.set("class", "wide")
+    box.tail, table.tail = table.tail, None
+    parent.replace(table, box)
+    box.append(table)
