@@ -1,0 +1,95 @@
+"""The ground of a measurement: a throw-away SQLite database, a sink, and a 50 kB Korean issue with its readers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+WORD = "오늘의 소식을 전합니다. 새로운 기술과 사람들의 이야기를 모았습니다. "
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_sink() -> Iterator[tuple[int, str]]:
+    """(port, name) of a server that accepts and forgets: postfix's smtp-sink where installed, else bench/sink.py."""
+    port = free_port()
+    program = shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is not None:
+        user = ["-u", "postfix"] if os.geteuid() == 0 else []
+        command, name = [program, *user, "-c", f"inet:127.0.0.1:{port}", "256"], "postfix smtp-sink"
+    else:
+        command, name = [sys.executable, "-m", "bench.sink", str(port)], "bench/sink.py"
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for(port, process)
+        yield port, name
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def django_on_throwaway_data() -> Iterator[None]:
+    """Django, set up on an empty SQLite database that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="sosik-bench-") as folder:
+        os.environ.update(
+            {
+                "SOSIK_ENV_FILE": "",
+                "DATA_DIR": folder,
+                "SECRET_KEY": "bench-" + "x" * 40,
+                "SITE_URL": "https://news.example.org",
+                "EMAIL_URL": "smtp://127.0.0.1:25",
+                "LOG_LEVEL": "ERROR",
+                "DJANGO_SETTINGS_MODULE": "config.settings",
+            }
+        )
+        for name in ("DATABASE_URL", "REDIS_URL", "DEBUG"):
+            os.environ.pop(name, None)
+        import django
+        from django.core.management import call_command
+
+        django.setup()
+        call_command("migrate", verbosity=0)
+        yield
+
+
+def korean_markdown(size_bytes: int) -> str:
+    """A post of about so many bytes, with what real posts have: headings, nested lists, links, emphasis."""
+    parts = []
+    number = 0
+    while sum(len(part.encode()) for part in parts[-1:]) + len("".join(parts).encode()) < size_bytes:
+        number += 1
+        parts.append(
+            f"## {number}. 오늘의 소식\n\n{WORD}**중요(참고)**입니다. {WORD}\n"
+            f"* 첫째 [글](https://example.org/{number}?a=1&b=2#top)\n  - 둘째 {WORD}\n\n"
+        )
+    return "".join(parts)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise SystemExit(f"The sink ended with {process.returncode} before it listened.")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise SystemExit(f"The sink did not listen on port {port} within 10 s.")
