@@ -146,6 +146,7 @@ LOGOUT_REDIRECT_URL = "desk:login"
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns at every start without it
 WHITENOISE_USE_FINDERS = True  # the embedded default needs no collectstatic
 WHITENOISE_AUTOREFRESH = False
 

@@ -10,8 +10,10 @@ from pathlib import Path
 _DATA_DIR = Path(tempfile.gettempdir()) / f"sosik-tests-{os.getuid()}"
 (_DATA_DIR / "static").mkdir(parents=True, exist_ok=True)  # WhiteNoise warns when there is no such folder
 
-for _name in ("SITE_URL", "EMAIL_URL", "EXTRA_HOSTS", "WEBHOOK_PROVIDERS", "BEHIND_PROXY"):
+for _name in ("DATABASE_URL", "REDIS_URL", "SITE_URL", "EMAIL_URL", "EXTRA_HOSTS", "WEBHOOK_PROVIDERS", "BEHIND_PROXY"):
     os.environ.pop(_name, None)
+if "TEST_DATABASE_URL" in os.environ:  # the same tests on PostgreSQL
+    os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 os.environ |= {"SOSIK_ENV_FILE": "", "DEBUG": "1", "DATA_DIR": str(_DATA_DIR)}
 # config/__init__ makes the Celery app, which reads the settings while they are being made here: it must find the real ones.
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"

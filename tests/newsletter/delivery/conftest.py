@@ -65,6 +65,7 @@ def receiver(settings: LazySettings) -> Iterator[Receiver]:
     yield kept
     smtp_pool.close_idle_connections()
     controller.stop()
+    controller.loop.close()
 
 
 def make_sending_issue(readers: int, **fields: Any) -> Issue:

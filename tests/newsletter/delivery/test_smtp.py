@@ -65,6 +65,7 @@ def running(keeper: Keeper, **options: Any) -> Iterator[SmtpServer]:
         yield SmtpServer("127.0.0.1", port, timeout_seconds=5)
     finally:
         controller.stop()
+        controller.loop.close()
 
 
 def deliver_all(session: SmtpSession, addresses: list[str]) -> dict[str, Fate]:
