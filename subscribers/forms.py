@@ -53,6 +53,7 @@ class SignUpForm(forms.Form):
     def with_fresh_stamp(self) -> SignUpForm:
         """This form, errors and all, to be shown again: an outdated stamp would refuse the next press too."""
         self.data = {"email": self.data.get("email", ""), "started": started_stamp()}
+        self.fields["email"].widget.attrs["autofocus"] = True
         return self
 
     def is_robot(self) -> bool:
