@@ -45,7 +45,7 @@ def ask(request: HttpRequest, pk: int, action: str) -> HttpResponse:
     issue = _issue(pk)
     if action not in ACTS:
         raise Http404
-    if ACTS[action] not in acts_for(issue):
+    if action not in {act.name for act in acts_for(issue)}:
         messages.error(request, _("That cannot be done while the issue is in this state."))
         return redirect("desk:issue", pk=pk)
     if action == "schedule":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from django.db.models import Count, Q
@@ -55,6 +55,8 @@ ACTS = {
 def acts_for(issue: Issue) -> list[Act]:
     """The buttons this issue shows. What has mailed anybody never becomes a draft again."""
     acts = [act for act in ACTS.values() if issue.status in act.offered_in]
+    if issue.status == Status.SCHEDULED:
+        acts = [replace(act, label=_("Change the time")) if act.name == "schedule" else act for act in acts]
     if issue.candidates_count is not None:
         acts = [act for act in acts if act.name not in ("unschedule", "schedule", "send")]
     return acts

@@ -29,10 +29,15 @@ _NEXT_STEPS = {"test": "test", "schedule": "schedule", "send": "send"}
 @require_http_methods(["GET", "POST"])
 def start(request: HttpRequest) -> HttpResponse:
     """Makes a draft of a title and a list."""
-    form = StartForm(request.POST or None)
+    usual = {"mailing_list": Issue.objects.order_by("-pk").values_list("mailing_list", flat=True).first()}
+    form = StartForm(request.POST or None, initial=usual)
     if request.method == "POST" and form.is_valid():
         return redirect("desk:write", pk=_begin(form.cleaned_data["subject"], form.cleaned_data["mailing_list"]).pk)
-    context = {"form": form, "upload": UploadForm(prefix="upload"), "has_list": MailingList.objects.exists()}
+    context = {
+        "form": form,
+        "upload": UploadForm(prefix="upload", initial=usual),
+        "has_list": MailingList.objects.exists(),
+    }
     return render(request, "desk/start.html", context)
 
 

@@ -1,0 +1,178 @@
+"""Drafts are begun, brought in, saved, and never overwritten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from newsletter.desk.forms import DraftForm
+from newsletter.models import Issue
+from tests.factories import make_issue, make_list
+
+pytestmark = pytest.mark.django_db
+
+POST = """---
+title: 작은 소식 한 조각
+description: 오늘 읽을 것
+date: 2026-11-20
+tags: [소식, 실험]
+---
+
+첫 문단입니다.
+"""
+
+
+def typed(issue: Issue, **changes: Any) -> dict[str, Any]:
+    """What the form of this issue posts."""
+    form = DraftForm(instance=issue)
+    return {name: form[name].value() for name in form.fields} | {"tags": ", ".join(issue.tags)} | changes
+
+
+def bring(desk: Client, text: bytes, mailing_list: Any, name: str = "post.md") -> Any:
+    file = SimpleUploadedFile(name, text)
+    return desk.post(reverse("desk:upload"), {"upload-file": file, "upload-mailing_list": mailing_list.pk})
+
+
+def test_a_new_issue_takes_its_list_s_language_and_a_free_address(desk: Client) -> None:
+    values = {"subject": "아침 소식", "mailing_list": make_list().pk}
+    pages = [desk.post(reverse("desk:start"), values)["Location"] for _ in range(2)]
+    first, second = Issue.objects.order_by("pk")
+    assert pages == [reverse("desk:write", args=[first.pk]), reverse("desk:write", args=[second.pk])]
+    assert (first.status, first.language) == ("draft", "ko")
+    assert second.slug == f"{first.slug}-2"
+
+
+def test_saving_keeps_the_text_as_typed_and_forgets_the_old_rendering(desk: Client) -> None:
+    issue = make_issue(make_list(), html="<p>old</p>", source_hash="a" * 64)
+    body = "    code first\r\n\r\n**굵게**는\r\n"
+    response = desk.post(
+        reverse("desk:write", args=[issue.pk]), typed(issue, body_markdown=body, tags="소식, 실험, 소식,", preheader="")
+    )
+    assert response["Location"] == reverse("desk:write", args=[issue.pk])
+    issue.refresh_from_db()
+    assert issue.body_markdown == "    code first\n\n**굵게**는\n"
+    assert issue.tags == ["소식", "실험"]
+    assert (issue.revision, issue.html, issue.rendered_at, issue.preheader) == (2, "", None, "")
+
+
+def test_two_editors_never_overwrite_each_other(desk: Client) -> None:
+    issue = make_issue(make_list(), subject="처음")
+    mine, theirs = typed(issue, subject="내 제목"), typed(issue, subject="다른 제목", body_markdown="다른 글")
+    path = reverse("desk:write", args=[issue.pk])
+    assert desk.post(path, theirs).status_code == 302
+
+    conflict = desk.post(path, mine)
+    issue.refresh_from_db()
+    assert (conflict.status_code, issue.subject, issue.revision) == (409, "다른 제목", 2)
+    page = conflict.content.decode()
+    assert "내 제목" in page
+    assert "다른 제목" in page
+    assert "다른 글" in page
+
+    # Saving from the page with both versions is a decision, and goes through.
+    assert desk.post(path, mine | {"revision": conflict.context["form"]["revision"].value()}).status_code == 302
+    issue.refresh_from_db()
+    assert (issue.subject, issue.revision) == ("내 제목", 3)
+
+
+def test_a_text_typed_while_the_issue_left_draft_is_shown_and_not_saved(desk: Client) -> None:
+    issue = make_issue(make_list())
+    values = typed(issue, body_markdown="늦은 글")
+    Issue.objects.update(status="cancelled")
+    response = desk.post(reverse("desk:write", args=[issue.pk]), values)
+    issue.refresh_from_db()
+    assert response.status_code == 409
+    assert "늦은 글" in response.content.decode()
+    assert "늦은 글" not in issue.body_markdown
+    assert desk.get(reverse("desk:write", args=[issue.pk]))["Location"] == reverse("desk:watch", args=[issue.pk])
+
+
+def test_an_address_that_is_taken_is_refused_at_its_field(desk: Client) -> None:
+    mailing_list = make_list()
+    issue, other = make_issue(mailing_list), make_issue(mailing_list)
+    response = desk.post(reverse("desk:write", args=[issue.pk]), typed(issue, slug=other.slug))
+    assert response.status_code == 422
+    assert "slug" in response.context["form"].errors
+
+
+def test_a_button_for_the_next_step_saves_first(desk: Client) -> None:
+    issue = make_issue(make_list())
+    response = desk.post(reverse("desk:write", args=[issue.pk]), typed(issue, subject="새 제목", then="schedule"))
+    assert response["Location"] == reverse("desk:ask", args=[issue.pk, "schedule"])
+    issue.refresh_from_db()
+    assert issue.subject == "새 제목"
+
+
+def test_a_markdown_file_becomes_a_draft_and_the_same_file_changes_nothing(desk: Client) -> None:
+    mailing_list = make_list()
+    response = bring(desk, POST.encode("utf-8-sig"), mailing_list)
+    issue = Issue.objects.get()
+    assert response["Location"] == reverse("desk:issue", args=[issue.pk])
+    assert (issue.subject, issue.preheader, issue.tags) == ("작은 소식 한 조각", "오늘 읽을 것", ["소식", "실험"])
+
+    bring(desk, POST.encode(), mailing_list)
+    bring(desk, POST.replace("첫 문단", "새 문단").encode(), mailing_list)
+    issue.refresh_from_db()
+    assert "새 문단" in issue.body_markdown
+    assert issue.revision == 2
+
+
+def test_a_file_may_name_its_list(desk: Client) -> None:
+    other = make_list(slug="evening")
+    bring(desk, POST.replace("tags:", "list: evening\ntags:").encode(), make_list())
+    assert Issue.objects.get().mailing_list == other
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (POST.replace("title: 작은 소식 한 조각", "title: [").encode(), "post.md, line"),
+        (POST.encode("utf-16"), "not UTF-8"),
+        (POST.replace("tags:", "list: nowhere\ntags:").encode(), "no list “nowhere”"),
+        (b"", ""),
+    ],
+)
+def test_a_file_that_is_wrong_says_where_and_leaves_nothing(desk: Client, text: bytes, complaint: str) -> None:
+    response = bring(desk, text, make_list())
+    assert response.status_code == 422
+    assert complaint in response.content.decode()
+    assert not Issue.objects.exists()
+
+
+def test_a_file_of_an_issue_that_left_draft_is_refused(desk: Client) -> None:
+    mailing_list = make_list()
+    bring(desk, POST.encode(), mailing_list)
+    Issue.objects.update(status="cancelled")
+    response = bring(desk, POST.replace("첫", "둘째").encode(), mailing_list)
+    assert response.status_code == 422
+    assert "has left draft" in response.content.decode()
+
+
+def test_the_list_of_issues_counts_filters_and_asks_a_fixed_number_of_questions(desk: Client) -> None:
+    one, other = make_list(), make_list()
+    make_issue(one, subject="초안 하나")
+    make_issue(one, status="paused", candidates_count=0, recipients_count=0, skipped_count=0, subject="멈춘 글")
+    make_issue(other, status="cancelled", subject="그만둔 글")
+
+    page = desk.get(reverse("desk:issues"))
+    counts = {shelf.name: count for shelf, count in page.context["tabs"]}
+    assert list(counts.values()) == [3, 1, 1, 0, 1, 0, 1]
+    with CaptureQueriesContext(
+        connection,
+    ) as before:
+        desk.get(reverse("desk:issues"))
+    for _ in range(5):
+        make_issue(other)
+    with CaptureQueriesContext(connection) as after:
+        desk.get(reverse("desk:issues"))
+    assert len(after) == len(before)
+
+    filtered = desk.get(reverse("desk:issues"), {"state": "needs-you", "list": one.slug}).content.decode()
+    assert "멈춘 글" in filtered
+    assert "초안 하나" not in filtered
