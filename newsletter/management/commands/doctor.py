@@ -17,6 +17,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from kombu.exceptions import OperationalError
 
 from newsletter.delivery.smtp import ConnectionLostError, SmtpRefusedError, SmtpSession
@@ -82,10 +83,8 @@ def ask_database() -> Iterator[Answer]:
         )
         return
     if plan:
-        yield Answer(
-            _("%(count)d migrations are missing.") % {"count": len(plan)},
-            _("Run: manage.py migrate"),
-        )
+        what = ngettext("%(count)d migration is missing.", "%(count)d migrations are missing.", len(plan))
+        yield Answer(what % {"count": len(plan)}, _("Run: manage.py migrate"))
         return
     yield Answer(_("%(vendor)s, every migration applied") % {"vendor": connection.display_name})
 
@@ -122,7 +121,8 @@ def _ask_workers(names: list[str]) -> Iterator[Answer]:
                 _("Start one: celery -A config worker -Q %(name)s -n %(name)s@%%h") % {"name": name},
             )
     if found:
-        yield Answer(_("%(count)d workers answer") % {"count": len(found)})
+        what = ngettext("%(count)d worker answers", "%(count)d workers answer", len(found))
+        yield Answer(what % {"count": len(found)})
 
 
 def ask_mail() -> Iterator[Answer]:
@@ -156,7 +156,8 @@ def _ask_provider() -> Iterator[Answer]:
         yield Answer(str(error).partition("\n")[0], _("Set its ANYMAIL_... settings, or correct EMAIL_URL."))
         return
     yield Answer(
-        _("Single mails leave by %(provider)s, but issues leave by SMTP only in this version.") % {"provider": provider},
+        _("Single mails leave by %(provider)s, but issues leave by SMTP only in this version.")
+        % {"provider": provider},
         _("Write the provider's SMTP server into EMAIL_URL: smtp://user:password@host:587/?tls"),
     )
 
@@ -166,17 +167,27 @@ def ask_clock() -> Iterator[Answer]:
     late = timezone.now() - _LATE
     start = _("Start the clock: `make run`, or celery -A config beat. And see the workers above.")
     overdue = Issue.objects.filter(status=Issue.Status.SCHEDULED, scheduled_at__lt=late).count()
-    if overdue:
-        yield Answer(_("%(count)d issues are overdue and not started.") % {"count": overdue}, start)
     orphans = Batch.objects.filter(status=Batch.Status.SUBMITTING, lease_until__lt=late).count()
-    if orphans:
-        yield Answer(_("%(count)d batches of dead workers are not swept.") % {"count": orphans}, start)
     unasked = confirmations_due(late).filter(requested_at__gt=timezone.now() - timedelta(days=1)).count()
-    if unasked:
-        yield Answer(
-            _("%(count)d confirmation mails are due and have not left.") % {"count": unasked},
-            _("See the mail server above. ") + start,
+    if overdue:
+        what = ngettext(
+            "%(count)d issue is overdue and not started.", "%(count)d issues are overdue and not started.", overdue
         )
+        yield Answer(what % {"count": overdue}, start)
+    if orphans:
+        what = ngettext(
+            "%(count)d batch of a dead worker is not swept.",
+            "%(count)d batches of dead workers are not swept.",
+            orphans,
+        )
+        yield Answer(what % {"count": orphans}, start)
+    if unasked:
+        what = ngettext(
+            "%(count)d confirmation mail is due and has not left.",
+            "%(count)d confirmation mails are due and have not left.",
+            unasked,
+        )
+        yield Answer(what % {"count": unasked}, _("See the mail server above.") + " " + start)
     if not overdue and not orphans and not unasked:
         yield Answer(_("nothing is overdue"))
 

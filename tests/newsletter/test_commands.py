@@ -1,0 +1,426 @@
+"""`manage.py issue` and `manage.py doctor`, as an operator meets them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.conf import LazySettings
+from django.core.mail import EmailMessage
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from config.checked_env import EmailSettings
+from newsletter.delivery import claims, recovery
+from newsletter.delivery.lifecycle import start_issue_now
+from newsletter.delivery.preparing import prepare_issue
+from newsletter.models import Batch, Delivery, Issue, Outcome
+from subscribers.models import Subscriber, Suppression
+from subscribers.suppression import suppress_subscriber
+from subscribers.unsubscribing import unsubscribe
+from tests.factories import make_confirmed, make_issue, make_list
+from tests.newsletter.delivery.conftest import receiver  # noqa: F401  (a fixture)
+
+pytestmark = pytest.mark.django_db
+ROOT = Path(__file__).resolve().parents[2]
+LONG_AGO = timedelta(minutes=10)
+
+
+def run(*words: str) -> str:
+    out = StringIO()
+    call_command(*words, stdout=out, stderr=out, no_color=True)
+    return out.getvalue()
+
+
+def refusal(*words: str) -> str:
+    with pytest.raises(CommandError) as caught:
+        run(*words)
+    return str(caught.value)
+
+
+def frozen_issue(readers: int = 3) -> Issue:
+    """An issue being sent, with one batch that nobody has taken yet."""
+    mailing_list = make_list()
+    for _ in range(readers):
+        make_confirmed(mailing_list)
+    return freeze(make_issue(mailing_list))
+
+
+def freeze(issue: Issue) -> Issue:
+    start_issue_now(issue.pk)
+    assert prepare_issue(issue.pk)
+    issue.refresh_from_db()
+    return issue
+
+
+def die_in_batch(issue: Issue, on_the_wire: int) -> None:
+    """What the database says after a worker was killed while `on_the_wire` mails were under way, and the sweeper has come."""
+    batch = Batch.objects.get(issue=issue)
+    assert claims.claim_batch(batch.pk)
+    ids = list(
+        Delivery.objects.filter(issue_id=issue.pk).order_by("subscriber_id").values_list("subscriber_id", flat=True)
+    )
+    Batch.objects.filter(pk=batch.pk).update(reserved=ids[on_the_wire - 1], lease_until=timezone.now() - LONG_AGO)
+    assert recovery.sweep_batches() == 1
+
+
+# --- issue status -----------------------------------------------------------------------------------------------------
+
+
+def test_status_shows_every_figure_and_says_that_they_add_up() -> None:
+    issue = frozen_issue(readers=3)
+    suppressed = make_confirmed(issue.mailing_list)
+    suppress_subscriber(suppressed.pk, Suppression.Reason.COMPLAINT)
+    second = freeze(make_issue(issue.mailing_list))
+
+    page = run("issue", "status", second.slug)
+
+    figures = {parts[0]: parts[-1] for parts in (line.split() for line in page.splitlines()) if len(parts) == 2}
+    assert figures["audience"] == "4"
+    assert figures["waiting"] == "3"
+    assert figures["skipped"] == "1"
+    assert "The six add up to the audience." in page
+    assert "skipped: suppressed" in page
+
+
+def test_status_lists_each_uncertain_delivery_with_its_address() -> None:
+    issue = frozen_issue(readers=5)
+    die_in_batch(issue, on_the_wire=2)
+
+    page = run("issue", "status", issue.slug)
+    people = json.loads(run("issue", "status", issue.slug, "--json"))["uncertain"]
+
+    assert len(people) == 2
+    for person in people:
+        assert person["address"] == Subscriber.objects.get(pk=person["subscriber"]).email
+        assert person["address"] in page
+    assert "The six add up to the audience." in page
+
+
+def test_status_says_so_when_the_accounts_do_not_add_up() -> None:
+    issue = frozen_issue(readers=3)
+    Delivery.objects.filter(issue_id=issue.pk)[:1].get().delete()
+
+    assert "DO NOT ADD UP" in run("issue", "status", issue.slug)
+    assert json.loads(run("issue", "status", issue.slug, "--json"))["accounts"]["adds_up"] is False
+
+
+def test_status_names_the_error_and_the_next_attempt_of_a_batch_that_waits() -> None:
+    issue = frozen_issue()
+    retry_at = timezone.now() + LONG_AGO
+    Batch.objects.filter(issue=issue).update(error="451 try again later", retry_at=retry_at, errors_count=3, attempts=3)
+
+    page = run("issue", "status", issue.slug)
+    found = json.loads(run("issue", "status", issue.slug, "--json"))
+
+    assert "1 batch waits for its next attempt" in page
+    assert "451 try again later" in page
+    assert found["open_batches"][0]["retry_at"] == retry_at.isoformat()
+
+
+@pytest.mark.parametrize(
+    ("rung_ago", "expected"),
+    [(timedelta(seconds=30), "nobody takes them. Is a worker"), (LONG_AGO, "Is the clock running?")],
+)
+def test_status_tells_a_missing_worker_from_a_missing_clock(rung_ago: timedelta, expected: str) -> None:
+    issue = frozen_issue()
+    now = timezone.now()
+    Issue.objects.filter(pk=issue.pk).update(updated_at=now - LONG_AGO, sending_at=now - LONG_AGO)
+    Batch.objects.filter(issue=issue).update(rung_at=now - rung_ago)
+
+    assert expected in run("issue", "status", issue.slug)
+
+
+def test_status_blames_nobody_while_the_issue_moves() -> None:
+    issue = frozen_issue()
+
+    assert json.loads(run("issue", "status", issue.slug, "--json"))["obstacles"] == []
+
+
+def test_status_of_an_overdue_issue_asks_for_the_clock() -> None:
+    issue = make_issue(make_list(), status=Issue.Status.SCHEDULED, scheduled_at=timezone.now() - LONG_AGO)
+
+    assert "nobody has started it" in run("issue", "status", issue.slug)
+
+
+def test_status_of_a_draft_is_short() -> None:
+    issue = make_issue(make_list())
+
+    page = run("issue", "status", issue.slug)
+
+    assert "It is a draft." in page
+    assert "not frozen yet" in page
+
+
+# --- moving an issue --------------------------------------------------------------------------------------------------
+
+
+def test_an_issue_is_scheduled_at_a_time_in_a_named_zone() -> None:
+    issue = make_issue(make_list(timezone="UTC"))
+
+    assert "2126-11-24 09:00:00 Asia/Seoul" in run(
+        "issue", "schedule", issue.slug, "2126-11-24 09:00", "--zone", "Asia/Seoul"
+    )
+
+    issue.refresh_from_db()
+    assert issue.status == Issue.Status.SCHEDULED
+    assert issue.scheduled_at is not None
+    assert issue.scheduled_at.isoformat() == "2126-11-24T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("time", "zone", "what"),
+    [
+        ("2126-11-24 09:00", "", "has no time zone"),
+        ("2126-11-24 09:00", "Asia/Soul", "a time zone nobody knows: Asia/Soul"),
+        ("tomorrow", "Asia/Seoul", "is not a time"),
+        ("2027-03-28 02:30", "Europe/Berlin", "does not exist in Europe/Berlin"),
+        ("2020-01-01 09:00", "Asia/Seoul", "has passed"),
+    ],
+)
+def test_a_time_that_cannot_be_is_refused_with_advice(time: str, zone: str, what: str) -> None:
+    issue = make_issue(make_list())
+
+    message = refusal("issue", "schedule", issue.slug, time, "--zone", zone)
+
+    assert what in message
+    assert "Write it like" in message or "Choose a later time" in message
+    issue.refresh_from_db()
+    assert issue.status == Issue.Status.DRAFT
+
+
+def test_send_makes_an_issue_due_at_once() -> None:
+    issue = make_issue(make_list())
+
+    run("issue", "send", issue.slug)
+
+    assert prepare_issue(issue.pk)
+
+
+def test_pause_resume_and_cancel_go_their_ways_and_keep_the_reason() -> None:
+    issue = frozen_issue()
+
+    run("issue", "pause", issue.slug, "--reason", "a wrong link")
+    assert "It is paused (a wrong link)." in run("issue", "status", issue.slug)
+    run("issue", "resume", issue.slug)
+    run("issue", "cancel", issue.slug, "--reason", "too late")
+
+    issue.refresh_from_db()
+    assert (issue.status, issue.status_reason) == (Issue.Status.CANCELLED, "too late")
+
+
+def test_what_has_mailed_anybody_is_never_a_draft_again() -> None:
+    issue = frozen_issue()
+    run("issue", "cancel", issue.slug)
+
+    assert "nothing was changed" in refusal("issue", "unschedule", issue.slug)
+
+
+def test_a_scheduled_issue_becomes_a_draft_again() -> None:
+    issue = make_issue(make_list())
+    run("issue", "schedule", issue.slug, "2126-11-24 09:00 +09:00")
+
+    run("issue", "unschedule", issue.slug)
+
+    issue.refresh_from_db()
+    assert (issue.status, issue.scheduled_at) == (Issue.Status.DRAFT, None)
+
+
+def test_a_move_that_is_not_allowed_names_the_state() -> None:
+    issue = make_issue(make_list())
+
+    message = refusal("issue", "pause", issue.slug)
+
+    assert issue.slug in message
+    assert "Draft" in message
+
+
+def test_an_unknown_slug_suggests_what_is_alike() -> None:
+    issue = make_issue(make_list(), slug="2126-11-24-morning")
+
+    assert issue.slug in refusal("issue", "status", "morning")
+    assert "issue list" in refusal("issue", "status", "evening")
+
+
+def test_list_shows_the_newest_first_and_says_what_to_do_when_there_is_none() -> None:
+    assert "manage.py publish" in run("issue", "list")
+    mailing_list = make_list()
+    first, second = make_issue(mailing_list), make_issue(mailing_list)
+
+    lines = run("issue", "list").splitlines()
+
+    assert [line.split()[-1] for line in lines] == [second.slug, first.slug]
+
+
+def test_a_test_mail_goes_at_once_and_records_nothing(mailoutbox: list[EmailMessage]) -> None:
+    issue = make_issue(make_list())
+
+    run("issue", "test", issue.slug, "editor@example.org")
+
+    assert [mail.to for mail in mailoutbox] == [["editor@example.org"]]
+    assert mailoutbox[0].subject.startswith("[TEST] ")
+    assert not Delivery.objects.exists()
+
+
+def test_a_test_to_no_address_is_refused() -> None:
+    issue = make_issue(make_list())
+
+    assert "is not an email address" in refusal("issue", "test", issue.slug, "nobody")
+
+
+def test_a_test_that_no_server_takes_says_so(settings: LazySettings) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    issue = make_issue(make_list())
+
+    assert "did not take the test" in refusal("issue", "test", issue.slug, "editor@example.org")
+
+
+# --- issue who --------------------------------------------------------------------------------------------------------
+
+
+def who(issue: Issue, person: Subscriber) -> str:
+    return run("issue", "who", issue.slug, person.email.upper())
+
+
+def test_who_tells_waiting_uncertain_and_submitted_apart() -> None:
+    issue = frozen_issue(readers=3)
+    first, second, third = Subscriber.objects.order_by("pk")
+    assert "Waiting, in batch 1." in who(issue, first)
+
+    die_in_batch(issue, on_the_wire=1)
+    Batch.objects.filter(issue=issue).update(position=second.pk, reserved=second.pk)
+
+    assert "Uncertain (worker stopped), in batch 1" in who(issue, first)
+    assert "Submitted, in batch 1" in who(issue, second)
+    assert "Waiting, in batch 1." in who(issue, third)
+
+
+def test_who_tells_why_somebody_did_not_get_it_and_what_came_back() -> None:
+    issue = frozen_issue(readers=2)
+    first, second = Subscriber.objects.order_by("pk")
+    rows = Delivery.objects.filter(issue_id=issue.pk)
+    rows.filter(subscriber_id=first.pk).update(outcome=Outcome.REJECTED, reason="550 no such user")
+    rows.filter(subscriber_id=second.pk).update(outcome=Outcome.SUBMITTED, opened_at=timezone.now())
+
+    assert "Did not get it: rejected (550 no such user)." in who(issue, first)
+    assert "opened: " in who(issue, second)
+
+
+def test_who_says_that_somebody_was_never_in_the_audience() -> None:
+    issue = frozen_issue()
+    late = make_confirmed(issue.mailing_list)
+
+    assert "were not in its audience" in who(issue, late)
+
+
+def test_before_the_freeze_who_tells_what_would_happen() -> None:
+    mailing_list = make_list()
+    stays, leaves = make_confirmed(mailing_list), make_confirmed(mailing_list)
+    unsubscribe(leaves.pk, mailing_list.pk, source="test")
+    suppressed = make_confirmed(mailing_list)
+    suppress_subscriber(suppressed.pk, Suppression.Reason.HARD_BOUNCE)
+    issue = make_issue(mailing_list)
+
+    assert "they would get it" in who(issue, stays)
+    assert "would not get it: unsubscribed" in who(issue, leaves)
+    assert "The address is suppressed: The address does not exist." in who(issue, suppressed)
+    assert "Nobody with this address" in run("issue", "who", issue.slug, "stranger@example.org")
+
+
+# --- doctor -----------------------------------------------------------------------------------------------------------
+
+
+def doctor() -> tuple[str, bool]:
+    """What the doctor says, and whether it found nothing wrong."""
+    out = StringIO()
+    try:
+        call_command("doctor", stdout=out, no_color=True)
+    except CommandError:
+        return out.getvalue(), False
+    return out.getvalue(), True
+
+
+@pytest.mark.usefixtures("receiver")
+def test_the_doctor_is_content_with_a_mail_server_that_answers() -> None:
+    page, is_well = doctor()
+
+    assert is_well, page
+    assert "PIPELINING" in page
+    assert "nothing is overdue" in page
+
+
+def test_the_doctor_says_what_to_do_when_no_mail_server_listens(settings: LazySettings) -> None:
+    settings.EMAIL = EmailSettings("smtp", host="127.0.0.1", port=1)
+
+    page, is_well = doctor()
+
+    assert not is_well
+    assert "no connection to 127.0.0.1:1" in page
+    assert "Check host and port in EMAIL_URL" in page
+
+
+@pytest.mark.usefixtures("receiver")
+def test_the_doctor_finds_a_server_without_the_tls_it_was_promised(settings: LazySettings) -> None:
+    settings.EMAIL = EmailSettings("smtp", host="127.0.0.1", port=settings.EMAIL.port, starttls=True)
+
+    page, is_well = doctor()
+
+    assert not is_well
+    assert "offers no STARTTLS" in page
+
+
+def test_the_doctor_does_not_promise_issues_by_a_provider(settings: LazySettings) -> None:
+    settings.EMAIL = EmailSettings("mailgun")
+
+    page, is_well = doctor()
+
+    assert not is_well
+    assert "issues leave by SMTP only" in page
+
+
+@pytest.mark.usefixtures("receiver")
+def test_the_doctor_says_that_redis_is_away(settings: LazySettings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+
+    page, is_well = doctor()
+
+    assert not is_well
+    assert "Start Redis, or correct REDIS_URL." in page
+
+
+@pytest.mark.usefixtures("receiver")
+def test_the_doctor_sees_that_the_clock_stands_still() -> None:
+    make_issue(make_list(), status=Issue.Status.SCHEDULED, scheduled_at=timezone.now() - LONG_AGO)
+
+    page, is_well = doctor()
+
+    assert not is_well
+    assert "1 issue is overdue" in page
+
+
+def test_the_doctor_finds_a_database_without_tables(tmp_path: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "manage.py", "doctor"],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "SOSIK_ENV_FILE": "",
+            "DEBUG": "1",
+            "DATA_DIR": str(tmp_path),
+            "EMAIL_URL": "smtp://127.0.0.1:1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert found.returncode == 1
+    assert "manage.py migrate" in found.stdout
+    assert "overdue" not in found.stdout, "it would only ask tables that are not there"
