@@ -128,11 +128,15 @@ class CheckedEnv:
             return DEVELOPMENT_SITE
         try:
             parts = urlsplit(raw)
-            good = parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.path and parts.port != 0
+            more = parts.path or parts.query or parts.fragment or parts.username is not None
+            good = parts.scheme in {"http", "https"} and bool(parts.hostname) and not more and parts.port != 0
+            good = good and raw.isascii()  # it stands in List-Unsubscribe, which must be one ASCII address
         except ValueError:
             good = False
         if not good:
-            self.wrong.append(f'{name} is "{raw}". Write scheme and host only, such as https://news.example.com.')
+            self.wrong.append(
+                f'{name} is "{raw}". Write scheme and host only, in ASCII, such as https://news.example.com.'
+            )
             return DEVELOPMENT_SITE
         if parts.scheme == "http" and not debug and not is_loopback(parts.hostname or ""):
             self.wrong.append(
