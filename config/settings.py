@@ -64,8 +64,8 @@ SMTP_WINDOW = env.number("SMTP_WINDOW", default=40, low=1, high=1000)
 SMTP_TIMEOUT_SECONDS = env.number("SMTP_TIMEOUT_SECONDS", default=60, low=1, high=900)
 LEASE_SECONDS = env.number("LEASE_SECONDS", default=60, low=2, high=3600)  # a batch unheard of for so long is swept
 TICK_SECONDS = env.number("TICK_SECONDS", default=5, low=1, high=60)  # how often the clock reads the database
-# Opens and clicks wait so long before they are folded: a scanner's burst must be seen whole.
-FOLD_DELAY_SECONDS = env.number("FOLD_DELAY_SECONDS", default=10, low=0, high=3600)
+# Opens and clicks wait so long before they are folded: a scanner's burst (tracking/bots.py) must be seen whole.
+FOLD_DELAY_SECONDS = env.number("FOLD_DELAY_SECONDS", default=10, low=10, high=3600)
 RETENTION_DAYS = env.number(
     "RETENTION_DAYS", default=90, low=1, high=36500
 )  # deliveries, clicks, feedback; counters stay
@@ -172,7 +172,9 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # Django logs the path of every 404 and 405, and our personal paths are keys.
+    "filters": {"tokens": {"()": "newsletter.public.redaction.TokenFilter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["tokens"]}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {"celery": {"level": "WARNING"}, "waitress": {"level": "WARNING"}, "mail.log": {"level": "ERROR"}},
 }

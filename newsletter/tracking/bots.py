@@ -23,7 +23,7 @@ _MACHINE_AGENTS = re.compile(
 _PEOPLE_THROUGH_A_CACHE = re.compile(r"GoogleImageProxy|YahooMailProxy", re.IGNORECASE)
 _APPLE_MPP = "Mozilla/5.0"
 # A person does not follow so many different links within so short a time; scanners follow all of them.
-BURST_LINKS, BURST_SECONDS = 4, 5
+BURST_LINKS, BURST_SECONDS = 4, 10
 
 
 def is_machine_agent(agent: str) -> bool:

@@ -16,7 +16,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from newsletter.models import Click, Delivery, EngagementHour, Issue, IssueStats, Link, Outcome
-from newsletter.tracking.bots import find_bursts, is_machine_agent
+from newsletter.tracking.bots import BURST_SECONDS, find_bursts, is_machine_agent
 from newsletter.tracking.buffer import Engagement, taken
 from subscribers.models import Subscriber
 
@@ -55,6 +55,7 @@ def _fold_issue(issue_id: int, events: list[Engagement], bursts: set[tuple[int, 
         for event in clicks
         if is_machine_agent(event.agent) or (event.issue_id, event.subscriber_id, event.at) in bursts
     ]
+    machine_clicks += _burst_tails(issue_id, _without(clicks, machine_clicks))
     human_opens, human_clicks = _without(opens, machine_opens), _without(clicks, machine_clicks)
     gained = Counter(
         delivered_count=_note_delivered(issue_id, deliveries),
@@ -71,6 +72,23 @@ def _fold_issue(issue_id: int, events: list[Engagement], bursts: set[tuple[int, 
     _count_hours(issue_id, human_opens, human_clicks, [*machine_opens, *machine_clicks])
     _note_engaged(human_opens + human_clicks)
     IssueStats.objects.filter(pk=stats.pk).update(**{name: F(name) + more for name, more in gained.items() if more})
+
+
+def _burst_tails(issue_id: int, clicks: list[Engagement]) -> list[Engagement]:
+    """The clicks that end a burst whose beginning has been folded already."""
+    if not clicks:
+        return []
+    span = timedelta(seconds=BURST_SECONDS)
+    known = Click.objects.filter(
+        link__issue_id=issue_id,
+        is_machine=True,
+        subscriber_id__in={event.subscriber_id for event in clicks},
+        first_at__gte=min(event.at for event in clicks) - span,
+    )
+    times: dict[int, list[datetime]] = defaultdict(list)
+    for subscriber_id, at in known.values_list("subscriber_id", "first_at"):
+        times[subscriber_id].append(at)
+    return [event for event in clicks if any(at <= event.at <= at + span for at in times[event.subscriber_id])]
 
 
 def _without(events: list[Engagement], others: list[Engagement]) -> list[Engagement]:
