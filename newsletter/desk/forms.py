@@ -84,7 +84,7 @@ class DraftForm(forms.ModelForm[Issue]):
             "mailing_list": gettext_lazy("List"),
         }
         help_texts = {
-            "preheader": gettext_lazy("Inboxes show it behind the title. Empty: the first sentence of the text."),
+            "preheader": gettext_lazy("Inboxes show it behind the title. Empty: the first words of the mail."),
             "slug": gettext_lazy("The last part of the archive page's address."),
         }
         widgets = {

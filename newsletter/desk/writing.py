@@ -84,7 +84,6 @@ def write(request: HttpRequest, pk: int) -> HttpResponse:
     step = _NEXT_STEPS.get(request.POST.get("then", ""))
     if step:
         return redirect("desk:ask", pk=pk, action=step)
-    messages.success(request, _("Saved."))
     return redirect("desk:write", pk=pk)
 
 
@@ -132,14 +131,16 @@ def _show_conflict(request: HttpRequest, pk: int, form: DraftForm) -> HttpRespon
         return _tell_closed(request, theirs)
     mine = request.POST.copy()
     mine["revision"] = str(theirs.revision)
-    their_form = DraftForm(instance=theirs, auto_id="theirs_%s")
+    my_form, their_form = DraftForm(mine, instance=theirs), DraftForm(instance=theirs, auto_id="theirs_%s")
     for field in their_form.fields.values():
         field.disabled = True
-    differing = [name for name in form.draft_fields() if form.cleaned_data[name] != getattr(theirs, name)]
-    pairs = [
-        (DraftForm(mine, instance=theirs)[name], their_form[name], name in differing) for name in their_form.fields
-    ]
-    context = {"issue": theirs, "form": DraftForm(mine, instance=theirs), "pairs": pairs}
+    typed = form.draft_fields()
+    context = {
+        "issue": theirs,
+        "form": my_form,
+        "pairs": [(my_form[n], their_form[n]) for n, value in typed.items() if value != getattr(theirs, n)],
+        "same": [my_form[n] for n, value in typed.items() if value == getattr(theirs, n)],
+    }
     return render(request, "desk/conflict.html", context, status=409)
 
 
