@@ -29,6 +29,7 @@ _FENCE = re.compile(r"(`{3,})([^`]*)$|(~{3,})(.*)$")
 _TABLE_RULE = re.compile(r"\|?[ ]*:?-+:?[ ]*(?:\|[ ]*:?-+:?[ ]*)*\|?[ ]*$")
 # Paragraphs whose indented continuation belongs to them even after a blank line: footnotes and definitions.
 _KEEPS_INDENT = re.compile(r"^ {0,3}(?:\[\^[^\]]+\]:|: )", re.MULTILINE)
+_DEFINITION = re.compile(r" {0,3}: ")
 _HTML_BLOCK_TAGS = (
     "address article aside base basefont blockquote body caption center col colgroup dd details dialog dir div dl dt fieldset "
     "figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 head header hr html iframe legend li link main menu menuitem nav "
@@ -299,9 +300,26 @@ def split_tables(lines: list[str]) -> Iterator[list[str]]:
     yield lines
 
 
+def split_terms(lines: list[str]) -> Iterator[list[str]]:
+    """The lines of footnotes and definitions, cut at blank lines and before each further term of a definition list."""
+    block: list[str] = []
+    defined = False
+    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+        is_definition = _DEFINITION.match(line) is not None
+        if not line.strip() or (defined and not is_definition and _DEFINITION.match(after)):
+            if block:
+                yield block
+            block, defined = [], False
+        if line.strip():
+            block.append(line)
+            defined = defined or is_definition
+    if block:
+        yield block
+
+
 def keeps_indent(lines: list[str]) -> bool:
     """Does the paragraph hold a footnote or a definition, whose indentation means something?"""
     return _KEEPS_INDENT.search("\n".join(lines)) is not None
 
 
-__all__ = ["MAX_DEPTH", "Block", "etree", "keeps_indent", "read_blocks", "split_tables"]
+__all__ = ["MAX_DEPTH", "Block", "etree", "keeps_indent", "read_blocks", "split_tables", "split_terms"]

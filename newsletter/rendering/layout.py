@@ -49,4 +49,4 @@ def lay_out_text(issue: Issue, body_text: str, urls: PersonalUrls) -> str:
         "urls": urls,
         "web_url": web_url(issue),
     }
-    return render_to_string("email/issue.txt", context)
+    return render_to_string("email/issue.txt", context).strip("\n") + "\n"

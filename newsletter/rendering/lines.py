@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from newsletter.rendering.merge import ANY_MARKER
+from newsletter.rendering.merge import ANY_MARKER, RESERVED
 
 MAX_LINE_OCTETS = 600  # leaves room for slots: they count as 60 octets each, a value may have more
 SLOT_OCTETS = 60
@@ -40,8 +40,8 @@ def fold_html(page: str) -> str:
 
 def octets(text: str) -> int:
     """Octets in UTF-8 once the slots are filled."""
-    if text.isascii() and len(text) < SLOT_OCTETS:
-        return len(text)
+    if RESERVED not in text:
+        return len(text) if text.isascii() else len(text.encode())
     return len(ANY_MARKER.sub("x" * SLOT_OCTETS, text).encode())
 
 

@@ -19,7 +19,7 @@ from markdown.extensions.tables import TableExtension
 from markdown.inlinepatterns import InlineProcessor, SubstituteTagInlineProcessor
 from markdown.util import AtomicString
 
-from newsletter.rendering.blocks import Block, etree, keeps_indent, read_blocks, split_tables
+from newsletter.rendering.blocks import Block, etree, keeps_indent, read_blocks, split_tables, split_terms
 from newsletter.rendering.errors import RenderError
 
 MAX_MARKDOWN_LENGTH = 1_000_000  # characters
@@ -198,8 +198,7 @@ class _Parser(BlockParser):
         self._count_brackets(lines)
         self.state.set("list" if tight else "block")
         if keeps_indent(lines):
-            blocks = [block.strip("\n") for block in "\n".join(lines).split("\n\n")]
-            super().parseBlocks(parent, [block for block in blocks if block])
+            super().parseBlocks(parent, ["\n".join(block) for block in split_terms(lines)])
         else:
             stripped = [line.lstrip(" ") for line in lines]
             stripped[-1] = stripped[-1].rstrip(" ")

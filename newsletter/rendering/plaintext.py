@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from lxml.html import HtmlElement
 from wcwidth import wcswidth, wcwidth
 
-from newsletter.rendering.merge import ANY_MARKER
+from newsletter.rendering.merge import ANY_MARKER, RESERVED, split_slots
 
 WIDTH = 72  # display cells; a Korean letter counts two
-SLOT_CELLS = 8  # what a filled slot is taken for: a name
+SLOT_CELLS = 8  # what a slot without a default is taken for: a name
 MAX_CODE_LINE = 250  # characters: 750 octets of Korean, below SMTP's 998
 
 _BLOCK_TAGS = "address blockquote dd details div dl dt figcaption figure h1 h2 h3 h4 h5 h6 hr li ol p pre section summary table ul"
@@ -60,7 +60,8 @@ def wrap_text(text: str, width: int = WIDTH) -> list[str]:
 
 def display_width(text: str) -> int:
     """Display cells once the slots are filled."""
-    text = ANY_MARKER.sub("x" * SLOT_CELLS, text)
+    if RESERVED in text:
+        text = "".join(p if isinstance(p, str) else p.default or "x" * SLOT_CELLS for p in split_slots(text))
     width = wcswidth(text)
     return width if width >= 0 else len(text)
 
@@ -240,7 +241,7 @@ def _write_link(element: HtmlElement, links: _Links) -> str:
 
 
 def _code_line(line: str) -> Iterator[str]:
-    yield "    " + line[:MAX_CODE_LINE]
+    yield ("    " + line[:MAX_CODE_LINE]).rstrip()
     for start in range(MAX_CODE_LINE, len(line), MAX_CODE_LINE):
         yield "    " + line[start : start + MAX_CODE_LINE]
 

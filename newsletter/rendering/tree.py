@@ -47,6 +47,8 @@ def dress(tree: HtmlElement, allowed: Collection[str]) -> None:
     _tick_tasks(tree)
     for image in list(tree.iter("img")):
         _size_image(image)
+    for head in tree.iter("th"):
+        head.set("align", head.get("align") or "left")  # browsers centre it, also above a column that is not
     for table in list(tree.iter("table")):
         _make_scrollable(table)
 
@@ -99,17 +101,17 @@ def _resolve(tree: HtmlElement, allowed: Collection[str]) -> None:
 
 def _name_headings(tree: HtmlElement) -> None:
     """Gives each heading an id from its words, so that the web copy can be linked to."""
-    taken = set(tree.xpath("//@id"))
+    taken = {str(name): 1 for name in tree.xpath("//@id")}
     for heading in tree.iter(*_HEADINGS):
         if heading.get("id"):
             continue
         words = ANY_MARKER.sub("", unicodedata.normalize("NFC", plain_text(heading)).lower())
         name = "-".join("".join(c if c.isalnum() else " " for c in words).split())[:80] or "section"
-        unique, number = name, 1
+        unique = name
         while unique in taken:
-            number += 1
-            unique = f"{name}-{number}"
-        taken.add(unique)
+            taken[name] = taken.get(name, 1) + 1
+            unique = f"{name}-{taken[name]}"
+        taken[unique] = 1
         heading.set("id", unique)
 
 
@@ -118,6 +120,7 @@ def _tick_tasks(tree: HtmlElement) -> None:
         holder = item[0] if len(item) and item[0].tag == "p" and not (item.text or "").strip() else item
         match = _TASK.match(holder.text or "")
         if match:
+            item.set("class", "task")
             holder.text = ("☐" if match.group(1) == " " else "☑") + (holder.text or "")[match.end() :]
 
 
