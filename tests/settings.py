@@ -19,3 +19,9 @@ os.environ |= {"SOSIK_ENV_FILE": "", "DEBUG": "1", "DATA_DIR": str(_DATA_DIR)}
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
 
 from config.settings import *  # noqa: E402, F403
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+    # A file, as in life: races need connections of their own, and SQLite's shared memory has table locks that files have not.
+    DATABASES["default"]["TEST"] = {"NAME": str(_DATA_DIR / f"test-{os.getpid()}.sqlite3")}  # noqa: F405
+    _OPTIONS = DATABASES["default"]["OPTIONS"]  # noqa: F405
+    _OPTIONS["init_command"] = _OPTIONS["init_command"].replace("synchronous=FULL", "synchronous=OFF")
