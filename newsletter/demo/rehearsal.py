@@ -30,7 +30,9 @@ from subscribers.models import MailingList, Subscriber
 
 # Nothing has moved for so long: longer than a lease, a retry and a bell that is rung again.
 STALL_SECONDS = 120.0
-SETTLE_SECONDS = 120.0  # after the last reaction: the fold's delay of 6 s and its tick of 1 s, with much room
+SETTLE_SECONDS = (
+    30.0  # a report that still differs has not moved for so long: the fold's delay of 6 s, its tick of 1 s, and room
+)
 KILL_FROM, KILL_TO = (
     0.03,
     0.85,
@@ -105,18 +107,22 @@ class Rehearsal:
     def settle(self, issue: Issue) -> None:
         """Returns when every reader has reacted and Sosik's report says so, or says so no more: judging tells the difference."""
         patience = time.monotonic() + STALL_SECONDS
-        before = -1
+        seen = -1
         while not self.crowd.wait_until_idle(5.0):
             self.system.check()
             unfinished = self.crowd.count_unfinished()
-            if unfinished != before:
-                before, patience = unfinished, time.monotonic() + STALL_SECONDS
+            if unfinished != seen:
+                seen, patience = unfinished, time.monotonic() + STALL_SECONDS
             elif time.monotonic() > patience:
                 raise StuckError(f"{unfinished:,} readers of “{issue.slug}” have not finished.")
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while any(judge_reactions(self.ledger(issue), balance_sheet(issue))) and time.monotonic() < deadline:
+        sheet = balance_sheet(issue)
+        patience = time.monotonic() + SETTLE_SECONDS
+        while any(judge_reactions(self.ledger(issue), sheet)) and time.monotonic() < patience:
             self.system.check()
             time.sleep(0.25)
+            before, sheet = sheet, balance_sheet(issue)
+            if sheet != before:
+                patience = time.monotonic() + SETTLE_SECONDS
 
     def judge(self, issue: Issue, expected: set[str], *, killed: int, planned: int) -> IssueResult:
         """The issue's line in the report."""

@@ -78,7 +78,6 @@ def make_environment(
         # A person waits: look twice as often, and believe a silent worker dead after seconds instead of a minute.
         "TICK_SECONDS": "1",
         "LEASE_SECONDS": "6",
-        "FOLD_DELAY_SECONDS": "6",  # a second more than the window in which a burst of clicks gives a scanner away
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -58,7 +59,7 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, _leave)
         try:
             if INSIDE in os.environ:
-                self.rehearse(posts, **options)
+                self.rehearse(posts, options)
             else:
                 sys.exit(self.start_inside())
         except (ContentError, NotAllowed, NoGroundError, RenderError, StuckError, SystemFailedError) as error:
@@ -93,10 +94,11 @@ class Command(BaseCommand):
                 inside.wait(30)
                 raise
 
-    def rehearse(self, posts: list[Path], **options: Any) -> None:
+    def rehearse(self, posts: list[Path], options: dict[str, Any]) -> None:
         """The second process: data, inbox, readers, Sosik; the table; SystemExit(1) when anything is wrong."""
         seed: int = options["seed"]
         web_port = int(os.environ[INSIDE])
+        logging.getLogger("newsletter").setLevel(logging.WARNING)  # Sosik's own processes log to files
         self.say("Laying out throw-away data.")
         call_command("migrate", verbosity=0, interactive=False)
         mailing_list, readers = make_audience(options["subscribers"], seed)
