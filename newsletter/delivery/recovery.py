@@ -85,13 +85,13 @@ def _take_back(batch: Batch) -> bool:
 
 def _give_back_preparing(*, everything: bool) -> int:
     """Issues whose preparing died go back to the clock: the freeze is one transaction, so nothing of it is left."""
-    stuck = Issue.objects.filter(status=Issue.Status.PREPARING)
-    if not everything:
-        # Ten leases: a freeze of a million takes seconds, and a second one would only wait for the first's lock.
-        stuck = stuck.filter(claimed_at__lt=timezone.now() - timedelta(seconds=10 * settings.LEASE_SECONDS))
+    # Ten leases: a freeze of a million takes seconds, and a second one would only wait for the first's lock.
+    # (Compared, never equated: SQLite's NOW has milliseconds, Python's times have microseconds.)
+    long_ago = timezone.now() - timedelta(seconds=10 * settings.LEASE_SECONDS)
+    died = {} if everything else {"claimed_at__lt": long_ago}
+    stuck = Issue.objects.filter(status=Issue.Status.PREPARING, **died).values_list("pk", flat=True)
     return sum(
-        move_issue(pk, Issue.Status.SCHEDULED, only_from={Issue.Status.PREPARING}, where={"claimed_at": claimed_at})
-        for pk, claimed_at in list(stuck.values_list("pk", "claimed_at"))
+        move_issue(pk, Issue.Status.SCHEDULED, only_from={Issue.Status.PREPARING}, where=died) for pk in list(stuck)
     )
 
 
