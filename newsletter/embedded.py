@@ -80,6 +80,9 @@ class Embedded:
         app.set_default()
         # One process has nobody to talk to about its workers; the mailboxes for it would be polled 50 times a second.
         app.conf.worker_enable_remote_control = False
+        logging.getLogger("kombu.connection").setLevel(
+            logging.ERROR
+        )  # memory:// has no host name, and it warns each time
         _tell_workers(None)
         for queues, concurrency in WORKERS:
             self._threads.append(_start_worker(app, queues, concurrency))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,10 +55,9 @@ class Command(BaseCommand):
             migrate()
             first = None if options["bare"] else self.lay_out_once()
             embedded.start()
-            if first:
-                self.send_first(first)
             if not options["bare"]:
-                self.greet(with_inbox=inbox is not None)
+                with quiet_logs():
+                    self.welcome(first, with_inbox=inbox is not None)
             embedded.wait()
         except KeyboardInterrupt:
             pass
@@ -86,6 +88,12 @@ class Command(BaseCommand):
             return lay_out_sample(default_posts())[0]
         except (ContentError, FileNotFoundError) as error:
             raise CommandError(str(error)) from None
+
+    def welcome(self, first: Issue | None, *, with_inbox: bool) -> None:
+        """Sends the first issue on the first start; says where everything is on each."""
+        if first is not None:
+            self.send_first(first)
+        self.greet(with_inbox=with_inbox)
 
     def send_first(self, issue: Issue) -> None:
         """Sends the issue by the very path of every issue, and returns when it is sent or the patience ends."""
@@ -120,6 +128,18 @@ class Command(BaseCommand):
             self.stdout.write(f"  {name:<12}  {settings.SITE_URL}{path}  {note}".rstrip())
         self.stdout.write("\n" + _("Ctrl-C stops it. Your data stays in %(folder)s.") % {"folder": settings.DATA_DIR})
         self.stdout.flush()
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Keeps the log's lines out of the greeting; warnings still come through."""
+    logger = logging.getLogger("newsletter")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def migrate() -> None:
