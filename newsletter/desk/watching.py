@@ -46,8 +46,8 @@ class Pace:
 
 
 def pace_of(issue: Issue, sheet: BalanceSheet, now: datetime) -> Pace | None:
-    """The mean since sending began; None before that."""
-    if issue.sending_at is None:
+    """The mean since sending began; None where that says nothing: before it, and while the issue is paused or has been stopped."""
+    if issue.sending_at is None or issue.status not in (Status.SENDING, Status.SENT):
         return None
     seconds = max(((issue.finished_at or now) - issue.sending_at).total_seconds(), 0.001)
     per_second = sheet.submitted / seconds if sheet.submitted else None
