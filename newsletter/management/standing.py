@@ -233,7 +233,7 @@ def _uncertain(standing: Standing) -> Iterator[str]:
     if not standing.uncertain:
         return
     yield ""
-    yield _("Uncertain: the mail may have left. Nobody sends it again unasked; an answer from outside settles it.")
+    yield _("Uncertain: the mail may have left. Nobody sends it again unasked; a provider's webhook settles it.")
     for person in standing.uncertain:
         yield f"  {person.subscriber_id:>8}  {person.address or _('(erased)')}  {person.reason}"
 
