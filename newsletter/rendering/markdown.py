@@ -51,6 +51,7 @@ ATTRIBUTES = {
     "sup": {"class"},
     "details": {"open"},
 }
+URL_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 _CLASS = re.compile(r"footnote|footnote-ref|footnote-backref|language-[\w+#.-]{1,40}")
 _SIZE = re.compile(r"\d{1,4}%?")
 _CLEANER = nh3.Cleaner(
@@ -70,7 +71,7 @@ _CLEANER = nh3.Cleaner(
     },
     attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
     attribute_filter=lambda _tag, name, value: _filter_attribute(name, value),
-    url_schemes={"http", "https", "mailto", "tel"},
+    url_schemes=set(URL_SCHEMES),
     link_rel=None,
     strip_comments=True,
 )
@@ -112,10 +113,18 @@ def _filter_attribute(name: str, value: str) -> str | None:
     if name in ("width", "height"):
         return value if _SIZE.fullmatch(value) else None
     if name in ("href", "src"):
-        # A newline or tab in an address is ignored by browsers; without them the address is what it looks like.
-        value = "".join(value.split()) if name == "src" else value.strip()
-        return f"https:{value}" if value.startswith("//") else value
+        return _filter_address(value)
     return value
+
+
+def _filter_address(value: str) -> str | None:
+    """The address, or None when it has another scheme, also one that a lenient reader would find by skipping odd characters."""
+    value = value.strip()
+    probe = "".join(character for character in value if character > " " and character.isprintable())
+    scheme, colon, _rest = re.split(r"[/?#]", probe, maxsplit=1)[0].partition(":")
+    if colon and scheme.lower() not in URL_SCHEMES:
+        return None
+    return f"https:{value}" if value.startswith("//") else value
 
 
 def _extensions() -> list[Extension]:
