@@ -44,7 +44,10 @@ def sweep_batches(*, everything: bool = False) -> int:
     `everything` is for a start at which no other worker can exist: no lease is waited for. Says how many were taken back.
     """
     held = Batch.objects.filter(status=Batch.Status.SUBMITTING)
-    if not everything:
+    if everything:
+        # Every bell hung in the memory of the process that died: ring for all that waits, not a minute later.
+        Batch.objects.filter(status=Batch.Status.PENDING, rung_at__isnull=False).update(rung_at=None)
+    else:
         held = held.filter(lease_until__lt=Now())
     swept = sum(_take_back(batch) for batch in held)
     swept_issues = _give_back_preparing(everything=everything)
