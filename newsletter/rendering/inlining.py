@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import re
+from threading import Lock
 
 from lxml import etree
 from premailer import Premailer
 
+_one_at_a_time = Lock()  # cssutils keeps state in module globals: two threads spoil each other's stylesheets
 _IMPORT = re.compile(r"@import\b[^;]*;?", re.IGNORECASE)
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
@@ -22,7 +24,7 @@ def inline_css(page: str) -> str:
     etree.strip_elements(root, "link", with_tail=False)
     for style in root.iter("style"):
         style.text = _COMMENT.sub("", _IMPORT.sub("", style.text or ""))
-    inlined = Premailer(
+    premailer = Premailer(
         allow_network=False,
         cssutils_logging_level=logging.CRITICAL,
         disable_validation=True,  # cssutils knows the CSS of 2010
@@ -31,5 +33,7 @@ def inline_css(page: str) -> str:
         preserve_internal_links=True,
         strip_important=False,
         include_star_selectors=False,
-    ).transform(root)
+    )
+    with _one_at_a_time:
+        inlined = premailer.transform(root)
     return etree.tostring(inlined, method="html", encoding="unicode", doctype="<!DOCTYPE html>")

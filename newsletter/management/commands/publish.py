@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from newsletter.content.front_matter import ContentError
 from newsletter.content.loader import IssueSource, read_issue_file
@@ -113,5 +114,6 @@ def _report(file: Path, published: Published, source: IssueSource, *, scheduled:
     if scheduled and source.send_at is not None:
         line += " " + _("(goes out %(time)s)") % {"time": f"{source.send_at:%Y-%m-%d %H:%M} {source.send_at_zone}"}
     if findings:
-        line += " " + _("(%(count)d findings, see the desk)") % {"count": findings}
+        words_for_count = ngettext("(%(count)d finding, see the desk)", "(%(count)d findings, see the desk)", findings)
+        line += " " + words_for_count % {"count": findings}
     return line

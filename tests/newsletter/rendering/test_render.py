@@ -230,3 +230,8 @@ def test_rendering_asks_the_database_nothing(django_assert_num_queries) -> None:
     issue = make_issue(make_list())
     with django_assert_num_queries(0):
         render_issue(issue)
+
+
+@pytest.mark.parametrize("language", ["xx", "zh-Hant", "pt-BR", "ko-KR"])
+def test_a_language_without_translations_renders_all_the_same(language: str) -> None:
+    assert f'<html lang="{language}"' in render_body("x", language=language).html
