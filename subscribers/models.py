@@ -5,9 +5,22 @@ Reachable = a confirmed Subscription and no Suppression: two facts, two tables, 
 
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
+
+
+# First words of addresses that belong to other pages: a list of such a name would have no page of its own.
+RESERVED_SLUGS = frozenset({"c", "confirm", "desk", "hooks", "inbox", "o", "preferences", "static", "subscribe", "u"})
+
+
+def validate_list_slug(slug: str) -> None:
+    """Raises ValidationError for a word that Sosik's own pages use."""
+    if slug in RESERVED_SLUGS:
+        raise ValidationError(
+            _("“%(slug)s” is the address of another page of Sosik. Choose another word."), params={"slug": slug}
+        )
 
 
 class MailingList(models.Model):
@@ -22,7 +35,7 @@ class MailingList(models.Model):
         DOUBLE = "double", _("Readers confirm by mail")
         SINGLE = "single", _("No confirmation")
 
-    slug = models.SlugField(max_length=60, unique=True)
+    slug = models.SlugField(max_length=60, unique=True, validators=[validate_list_slug])
     name = models.CharField(max_length=120)
     description = models.TextField(blank=True)
     from_name = models.CharField(max_length=120)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-# First words of addresses that belong to somebody else: a list of such a name has no page.
-RESERVED_WORDS = frozenset({"c", "confirm", "desk", "hooks", "inbox", "o", "preferences", "static", "subscribe", "u"})
-
+from subscribers.models import RESERVED_SLUGS
 
 class ListSlugConverter:
     """A mailing list's slug, unless the word is reserved."""
@@ -15,7 +13,7 @@ class ListSlugConverter:
 
     def to_python(self, value: str) -> str:
         """The slug; a ValueError makes Django look further down the list of addresses."""
-        if value in RESERVED_WORDS:
+        if value in RESERVED_SLUGS:
             raise ValueError(value)
         return value
 

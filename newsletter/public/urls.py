@@ -15,6 +15,6 @@ urlpatterns = [
     path("c/<str:number>/<str:token>", clicking.follow_link, name="link"),
     path("u/<str:token>", leaving.leave, name="leave"),
     path("<list_slug:list_slug>/", archive.show_list, name="list"),
-    path("<list_slug:list_slug>/feed/", feed.show_feed, name="feed"),
+    path("<list_slug:list_slug>/feed.xml", feed.show_feed, name="feed"),
     path("<list_slug:list_slug>/<issue_slug:issue_slug>/", archive.show_issue, name="issue"),
 ]

@@ -33,7 +33,9 @@ def test_a_list_is_made_and_changed(desk: Client) -> None:
     assert (changed.name, changed.tracking_policy, changed.is_public) == ("밤 소식", "aggregate", False)
 
 
-@pytest.mark.parametrize("wrong", [{"timezone": "Seoul"}, {"from_email": "nobody"}, {"slug": "저녁"}, {"name": ""}])
+@pytest.mark.parametrize(
+    "wrong", [{"timezone": "Seoul"}, {"from_email": "nobody"}, {"slug": "저녁"}, {"slug": "desk"}, {"name": ""}]
+)
 def test_a_wrong_value_is_refused_at_its_field(desk: Client, wrong: dict[str, str]) -> None:
     response = desk.post(reverse("desk:list-new"), VALUES | wrong)
     assert response.status_code == 422

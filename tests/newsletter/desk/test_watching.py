@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from newsletter.delivery.partitions import open_partition
 from newsletter.models import Batch, Click, Delivery, Issue, IssueStats, Link, Outcome
 from tests.factories import make_confirmed, make_issue, make_list, make_subscriber
 
@@ -24,6 +25,7 @@ def make_sent_issue(status: str = "sent", **fields: Any) -> Issue:
     times = {"sending_at": now - timedelta(seconds=10), "finished_at": now if status == "sent" else None}
     counts = {"candidates_count": 3, "recipients_count": 2, "skipped_count": 1}
     issue = make_issue(mailing_list, status=status, **times, **counts, **fields)
+    open_partition(issue.pk)
     Batch.objects.create(issue=issue, number=1, status="submitted", recipients_count=2, key=uuid4())
     people = [make_confirmed(mailing_list, f"{name}@example.net") for name in ("got", "left-out", "unknown")]
     outcomes = [(Outcome.WITH_BATCH, "", 1), (Outcome.SKIPPED, "suppressed", None), (Outcome.UNCERTAIN, "timeout", 1)]

@@ -88,14 +88,14 @@ def test_what_has_begun_to_go_out_may_be_read(client: Client, status: str) -> No
 def test_what_has_not_gone_out_is_nowhere(client: Client, fields: dict[str, Any]) -> None:
     issue = make_sent(make_list(), **({"subject": "비밀 초안"} | fields))
     assert client.get(address_of(issue)).status_code == 404
-    for path in (f"/{issue.mailing_list.slug}/", f"/{issue.mailing_list.slug}/feed/"):
+    for path in (f"/{issue.mailing_list.slug}/", f"/{issue.mailing_list.slug}/feed.xml"):
         assert "비밀 초안" not in client.get(path).content.decode()
 
 
 def test_a_list_that_is_not_public_is_nowhere(client: Client) -> None:
     issue = make_sent(make_list(is_public=False, name="비밀 모임"))
     assert "비밀 모임" not in client.get("/").content.decode()
-    for path in (address_of(issue), f"/{issue.mailing_list.slug}/", f"/{issue.mailing_list.slug}/feed/"):
+    for path in (address_of(issue), f"/{issue.mailing_list.slug}/", f"/{issue.mailing_list.slug}/feed.xml"):
         assert client.get(path).status_code == 404
 
 
@@ -144,7 +144,7 @@ def test_pages_cost_the_same_however_much_there_is(client: Client, django_assert
     for path, queries in (
         ("/", 1),
         (f"/{mailing_list.slug}/", 2),
-        (f"/{mailing_list.slug}/feed/", 2),
+        (f"/{mailing_list.slug}/feed.xml", 2),
         (address_of(issues[0]), 2),
     ):
         with django_assert_num_queries(queries):
@@ -163,7 +163,7 @@ def test_the_front_page_counts_what_may_be_read(client: Client) -> None:
 
 def test_a_reader_who_has_the_page_is_told_so(client: Client) -> None:
     issue = make_sent(make_list())
-    for path in (address_of(issue), f"/{issue.mailing_list.slug}/feed/", "/"):
+    for path in (address_of(issue), f"/{issue.mailing_list.slug}/feed.xml", "/"):
         etag = client.get(path)["ETag"]
         assert client.get(path, headers={"If-None-Match": etag}).status_code == 304
 
@@ -171,8 +171,8 @@ def test_a_reader_who_has_the_page_is_told_so(client: Client) -> None:
 @pytest.mark.parametrize("word", ["desk", "o", "c", "u", "hooks", "static", "inbox", "confirm", "subscribe"])
 def test_a_list_named_like_a_part_of_the_site_does_not_stand_in_its_way(client: Client, word: str) -> None:
     issue = make_sent(make_list(slug=word, name="가로막는 목록"))
-    for path in (f"/{word}/", f"/{word}/feed/", address_of(issue)):
-        assert "가로막는 목록" not in client.get(path).content.decode()
+    for path in (f"/{word}/", f"/{word}/feed.xml", address_of(issue)):
+        assert "가로막는 목록".encode() not in client.get(path).content
 
 
 def test_what_editors_and_readers_wrote_is_escaped(client: Client) -> None:

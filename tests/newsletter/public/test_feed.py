@@ -28,12 +28,12 @@ def test_the_feed_is_atom_with_the_whole_text(client: Client) -> None:
             skipped_count=0,
             web_html="<p>본문 &amp; <a href='https://example.org/?a=1&amp;b=2'>고리</a>\x0b</p>",
         )
-    answer = client.get("/morning/feed/")
+    answer = client.get("/morning/feed.xml")
     assert answer["Content-Type"] == "application/atom+xml; charset=utf-8"
     feed = ElementTree.fromstring(answer.content)
     assert feed.tag == "{http://www.w3.org/2005/Atom}feed"
     assert feed.findtext("a:title", namespaces=ATOM) == "아침 & 소식"
-    assert feed.find("a:link[@rel='self']", ATOM).get("href") == f"{SITE}/morning/feed/"
+    assert feed.find("a:link[@rel='self']", ATOM).get("href") == f"{SITE}/morning/feed.xml"
     assert feed.get("{http://www.w3.org/XML/1998/namespace}lang") == "ko"
     entries = feed.findall("a:entry", ATOM)
     assert [entry.findtext("a:title", namespaces=ATOM) for entry in entries] == ["24일 <소식>", "23일 <소식>"]
@@ -50,5 +50,5 @@ def test_the_feed_is_atom_with_the_whole_text(client: Client) -> None:
 
 
 def test_a_list_with_nothing_sent_has_an_empty_feed(client: Client) -> None:
-    feed = ElementTree.fromstring(client.get(f"/{make_list().slug}/feed/").content)
+    feed = ElementTree.fromstring(client.get(f"/{make_list().slug}/feed.xml").content)
     assert feed.findall("a:entry", ATOM) == []
