@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from django.utils import translation
 
 
 @pytest.fixture(autouse=True)
@@ -12,3 +13,10 @@ def forget_links() -> Iterator[None]:
     from newsletter.public.clicking import link_url
 
     link_url.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def speak_english() -> Iterator[None]:
+    """A request in Korean leaves its thread in Korean; the next test must not hear it."""
+    with translation.override("en"):
+        yield

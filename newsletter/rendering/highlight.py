@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lxml import etree
 from lxml.html import HtmlElement
-from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
-from pygments.token import (  # type: ignore[import-untyped]
+from pygments.lexers import get_lexer_by_name
+from pygments.token import (
     Comment,
     Generic,
     Keyword,
@@ -15,7 +15,7 @@ from pygments.token import (  # type: ignore[import-untyped]
     String,
     _TokenType,
 )
-from pygments.util import ClassNotFound  # type: ignore[import-untyped]
+from pygments.util import ClassNotFound
 
 MAX_HIGHLIGHTED = 30_000  # characters: some lexers are slow, and nobody reads more in a mail
 
