@@ -79,6 +79,9 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True  # acks_late alone loses a task whose w
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# The clock answers `celery inspect ping` as long as it ticks: its schedule file tells nothing (some dbm kinds write it at the end).
+CELERY_BEAT_ENABLE_REMOTE_CONTROL = True
+CELERY_BEAT_REMOTE_CONTROL_MAX_TICK_AGE = 60  # seconds without a tick after which it falls silent
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_SERIALIZER = "json"
 CELERY_TIMEZONE = "UTC"

@@ -12,12 +12,14 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from django.conf import settings
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from pytest_django.live_server_helper import LiveServer
 
@@ -125,11 +127,12 @@ def test_a_worker_is_asked_for_by_the_name_it_bears() -> None:
         assert f"-d {node}@$$(hostname)" in OURS[name]["healthcheck"]["test"][1]
 
 
-def test_there_is_one_clock_and_its_health_is_read_from_the_file_it_writes() -> None:
+def test_there_is_one_clock_and_it_is_asked_whether_it_ticks() -> None:
     (clock,) = (service for service in OURS.values() if "beat" in service["command"])
-    schedule = Path(option(clock["command"], "--schedule"))
-    assert str(schedule.parent) in clock["tmpfs"], "the rest of the container is read-only"
-    assert f"find {schedule.parent} -maxdepth 1 -name '{schedule.name}*'" in clock["healthcheck"]["test"][1]
+    assert clock["tmpfs"] == [str(Path(option(clock["command"], "--schedule")).parent)], "the rest is read-only"
+    assert "-d celerybeat@$$(hostname)" in clock["healthcheck"]["test"][1]
+    assert app.conf.beat_enable_remote_control
+    assert app.conf.beat_remote_control_max_tick_age > settings.TICK_SECONDS
 
 
 def test_the_modules_in_the_commands_are_real() -> None:
@@ -272,3 +275,13 @@ def test_the_image_installs_whatever_the_code_imports() -> None:
         if not {canonicalize_name(name) for name in owners.get(module, [])} & installed
     }
     assert missing == set(), "move these from the dev group to [project.dependencies]"
+
+
+def test_the_image_installs_what_celery_needs_to_speak_with_redis() -> None:
+    """Our code imports it nowhere, so only a worker's start would tell."""
+    needs = [Requirement(text) for text in requires("kombu") or []]
+    wanted = {
+        canonicalize_name(need.name) for need in needs if need.marker and need.marker.evaluate({"extra": "redis"})
+    }
+    assert {"redis"} <= wanted
+    assert wanted - installed_in_the_image() == set(), "write celery[redis] into [project.dependencies]"

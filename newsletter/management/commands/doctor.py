@@ -163,7 +163,7 @@ def _ask_provider() -> Iterator[Answer]:
 
 
 def ask_clock() -> Iterator[Answer]:
-    """Nobody writes down a tick: a clock that stands still shows by what it has not done."""
+    """With Redis beat answers as long as it ticks; without, a clock that stands still shows by what it has not done."""
     late = timezone.now() - _LATE
     start = _("Start the clock: `make run`, or celery -A config beat. And see the workers above.")
     overdue = Issue.objects.filter(status=Issue.Status.SCHEDULED, scheduled_at__lt=late).count()
@@ -188,8 +188,18 @@ def ask_clock() -> Iterator[Answer]:
             unasked,
         )
         yield Answer(what % {"count": unasked}, _("See the mail server above.") + " " + start)
-    if not overdue and not orphans and not unasked:
+    if settings.REDIS_URL:
+        yield Answer(_("it ticks")) if _clock_answers() else Answer(_("No clock answers."), start)
+    elif not overdue and not orphans and not unasked:
         yield Answer(_("nothing is overdue"))
+
+
+def _clock_answers() -> bool:
+    try:
+        found = current_app.control.inspect(timeout=_ANSWER_SECONDS).ping() or {}
+    except (OperationalError, OSError):
+        return False
+    return any(name.startswith("celerybeat@") for name in found)
 
 
 def _pairs(names: list[str], counts: list[Any]) -> str:
