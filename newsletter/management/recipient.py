@@ -8,6 +8,7 @@ from typing import assert_never
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from newsletter.desk.watching import say_reason
 from newsletter.management.standing import show_time
 from newsletter.models import Batch, Delivery, Issue, Outcome
 from subscribers.addresses import fingerprint, normalise_address
@@ -42,7 +43,7 @@ def tell_who(issue: Issue, address: str) -> Iterator[str]:
         yield _("The issue's audience is not frozen yet.")
         why_not = unreachable_reason(person, issue.mailing_list)
         yield (
-            _("As things stand, they would not get it: %(why)s.") % {"why": why_not}
+            _("As things stand, they would not get it: %(why)s.") % {"why": say_reason(why_not)}
             if why_not
             else _("As things stand, they would get it.")
         )
@@ -73,7 +74,7 @@ def _tell_standing(issue: Issue, person: Subscriber) -> Iterator[str]:
 
 
 def _tell_delivery(issue: Issue, delivery: Delivery) -> Iterator[str]:
-    outcome, because = _settled_outcome(delivery), f" ({delivery.reason})" if delivery.reason else ""
+    outcome, because = _settled_outcome(delivery), f" ({say_reason(delivery.reason)})" if delivery.reason else ""
     match outcome:
         case Outcome.SUBMITTED:
             yield _("Submitted, in batch %(number)d: the mail server accepted it.") % {"number": delivery.batch_number}

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from wcwidth import wcswidth
 
+from newsletter.desk.watching import say_reason
 from newsletter.models import Batch, Issue, Outcome
 from newsletter.tracking.stats import BalanceSheet, Undelivered, balance_sheet, not_delivered, reasons
 
@@ -226,7 +227,7 @@ def _reasons(standing: Standing) -> Iterator[str]:
         yield ""
         yield _("Who did not get it, by reason:")
     for outcome, reason, count in standing.reasons:
-        yield f"  {count:>8,}  {outcome.label}: {reason or '-'}"
+        yield f"  {count:>8,}  {outcome.label}: {say_reason(reason) or '-'}"
 
 
 def _uncertain(standing: Standing) -> Iterator[str]:
@@ -235,7 +236,7 @@ def _uncertain(standing: Standing) -> Iterator[str]:
     yield ""
     yield _("Uncertain: the mail may have left. Nobody sends it again unasked; a provider's webhook settles it.")
     for person in standing.uncertain:
-        yield f"  {person.subscriber_id:>8}  {person.address or _('(erased)')}  {person.reason}"
+        yield f"  {person.subscriber_id:>8}  {person.address or _('(erased)')}  {say_reason(person.reason)}"
 
 
 def _batches(standing: Standing) -> Iterator[str]:

@@ -86,7 +86,7 @@ def test_status_shows_every_figure_and_says_that_they_add_up() -> None:
     assert figures["waiting"] == "3"
     assert figures["skipped"] == "1"
     assert "The six add up to the audience." in page
-    assert "skipped: suppressed" in page
+    assert "skipped: is suppressed" in page
 
 
 def test_status_lists_each_uncertain_delivery_with_its_address() -> None:
@@ -297,7 +297,7 @@ def test_who_tells_waiting_uncertain_and_submitted_apart() -> None:
     die_in_batch(issue, on_the_wire=1)
     Batch.objects.filter(issue=issue).update(position=second.pk, reserved=second.pk)
 
-    assert "Uncertain (worker stopped), in batch 1" in who(issue, first)
+    assert "Uncertain (a worker stopped in mid-sending), in batch 1" in who(issue, first)
     assert "Submitted, in batch 1" in who(issue, second)
     assert "Waiting, in batch 1." in who(issue, third)
 
@@ -329,7 +329,7 @@ def test_before_the_freeze_who_tells_what_would_happen() -> None:
     issue = make_issue(mailing_list)
 
     assert "they would get it" in who(issue, stays)
-    assert "would not get it: unsubscribed" in who(issue, leaves)
+    assert "would not get it: has unsubscribed" in who(issue, leaves)
     assert "The address is suppressed: The address does not exist." in who(issue, suppressed)
     assert "Nobody with this address" in run("issue", "who", issue.slug, "stranger@example.org")
 
