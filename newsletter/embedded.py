@@ -22,6 +22,7 @@ from celery.worker import state as worker_state
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import connections
+from django.utils.translation import gettext as _
 from waitress.server import create_server
 from waitress.wasyncore import close_all
 
@@ -64,8 +65,8 @@ class Embedded:
         """Takes the data directory and the web port; raises StartError while another process has one of them."""
         if settings.REDIS_URL:
             raise StartError(
-                "REDIS_URL is set, so Sosik's web server, workers and clock are processes of their own.",
-                "Start them as docker-compose.yml does, or leave REDIS_URL empty.",
+                _("REDIS_URL is set, so Sosik's web server, workers and clock are processes of their own."),
+                _("Start them as docker-compose.yml does, or leave REDIS_URL empty."),
             )
         self._lock = _lock_data()
         self._web = _bind_web(self.host, self.port)
@@ -75,9 +76,7 @@ class Embedded:
         assert self._web is not None, "claim() comes first"
         recovery.sweep_batches(everything=True)
         connections.close_all()  # opened by this thread, which only waits from here on
-        # In another thread the proxy would mean another app, one that knows neither our broker nor our queues.
-        app: Celery = current_app._get_current_object()  # type: ignore[attr-defined]
-        app.set_default()
+        app: Celery = current_app
         # One process has nobody to talk to about its workers; the mailboxes for it would be polled 50 times a second.
         app.conf.worker_enable_remote_control = False
         logging.getLogger("kombu.connection").setLevel(
@@ -173,7 +172,8 @@ def _start_worker(app: Celery, queues: str, concurrency: int) -> threading.Threa
     thread.start()
     # The app holds one selection of queues, read when a consumer starts: the next worker may choose only after that.
     if not ready.wait(READY_SECONDS):
-        raise StartError(f"The worker for {queues} did not start in {READY_SECONDS} s.", "Start Sosik again.")
+        what = _("The worker for %(queues)s did not start in %(seconds)d s.")
+        raise StartError(what % {"queues": queues, "seconds": READY_SECONDS}, _("Start Sosik again."))
     return thread
 
 
@@ -191,8 +191,8 @@ def _lock_data() -> IO[str]:
     except OSError:
         handle.close()
         raise StartError(
-            f"Sosik already runs on the data in {settings.DATA_DIR}.",
-            "Stop it first (Ctrl-C where it runs), or set DATA_DIR to another folder.",
+            _("Sosik already runs on the data in %(folder)s.") % {"folder": settings.DATA_DIR},
+            _("Stop it first (Ctrl-C where it runs), or set DATA_DIR to another folder."),
         ) from None
     return handle
 
@@ -213,5 +213,6 @@ def _bind_web(host: str, port: int) -> Any:
         if error.errno != errno.EADDRINUSE:
             raise
         raise PortTakenError(
-            f"Port {port} on {host} is taken by another program.", f"Choose another: PORT={port + 1} make run"
+            _("Port %(port)d on %(host)s is taken by another program.") % {"port": port, "host": host},
+            _("Choose another: %(do)s") % {"do": f"PORT={port + 1} make run"},
         ) from None

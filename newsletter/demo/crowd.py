@@ -144,13 +144,13 @@ class Crowd:
                 body = write_event(
                     step.event, signing_key=self._signing_key, message_id=mail.message_id, recipient=mail.recipient
                 )
-                status, _ = door.request("POST", PATH, body=body, headers={"Content-Type": "application/json"})
+                status = door.request("POST", PATH, body=body, headers={"Content-Type": "application/json"}).status
                 self._enter(reaction, step.event, good=status == 200, what=f"webhook {step.event}: {status}")
             case Fetch():
                 path = door.path_of(step.address)
                 if path is None:
                     return  # somebody else's site, or nothing where the mail has no pixel
-                status, _ = door.request(step.method, path, headers={"User-Agent": step.agent})
+                status = door.request(step.method, path, headers={"User-Agent": step.agent}).status
                 if step.what == "look":
                     self._enter(reaction, "", good=status < 400, what=f"{step.method} of a link: {status}")
                     return
@@ -159,7 +159,7 @@ class Crowd:
                 self._enter(reaction, page, good=good, what=f"{step.what}: {status}")
             case Leave():
                 path = door.path_of(step.address) or "/no-one-click-address"
-                status, _ = door.request("POST", path, body=ONE_CLICK_BODY, headers=ONE_CLICK_HEADERS)
+                status = door.request("POST", path, body=ONE_CLICK_BODY, headers=ONE_CLICK_HEADERS).status
                 self._enter(reaction, "unsubscribed", good=status == 200, what=f"one-click unsubscribe: {status}")
             case _:
                 assert_never(step)

@@ -5,12 +5,22 @@ from __future__ import annotations
 import http.client
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 HOST = "127.0.0.1"
 # A killed process is back within about 3 s; a provider would go on for hours.
 PATIENCE_SECONDS = 60.0
 REQUEST_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    location: str  # empty where there is none
+    body: bytes
 
 
 class Door:
@@ -32,8 +42,8 @@ class Door:
 
     def request(
         self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> tuple[int, bytes]:
-        """(status, body). Asks again on a broken connection and on 5xx, as providers and browsers do, until the patience ends.
+    ) -> Answer:
+        """The answer. Asks again on a broken connection and on 5xx, as providers and browsers do, until the patience ends.
 
         Then raises OSError, or gives the last 5xx.
         """
@@ -42,9 +52,9 @@ class Door:
         while True:
             last_try = time.monotonic() >= deadline
             try:
-                status, answer = self._request_once(method, path, body, headers or {})
-                if status < 500 or last_try:
-                    return status, answer
+                answer = self._request_once(method, path, body, headers or {})
+                if answer.status < 500 or last_try:
+                    return answer
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 if last_try:
@@ -58,11 +68,9 @@ class Door:
             self._connection.close()
             self._connection = None
 
-    def _request_once(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[int, bytes]:
+    def _request_once(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         if self._connection is None:
             self._connection = http.client.HTTPConnection(HOST, self.port, timeout=REQUEST_SECONDS)
         self._connection.request(method, path, body=body, headers={**self._headers, **headers})
         response = self._connection.getresponse()
-        return response.status, response.read()
+        return Answer(response.status, response.headers.get("Location", ""), response.read())

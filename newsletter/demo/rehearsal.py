@@ -31,7 +31,7 @@ from subscribers.models import MailingList, Subscriber
 # Nothing has moved for so long: longer than a lease, a retry and a bell that is rung again.
 STALL_SECONDS = 120.0
 SETTLE_SECONDS = (
-    30.0  # a report that still differs has not moved for so long: the fold's delay of 6 s, its tick of 1 s, and room
+    30.0  # a report that still differs has not moved for so long: the fold's delay of 10 s, its tick of 1 s, and room
 )
 KILL_FROM, KILL_TO = (
     0.03,

@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from newsletter.content.loader import read_issue_file
 from newsletter.content.publishing import save_draft
@@ -60,7 +61,8 @@ def find_posts(folder: Path) -> list[Path]:
     """The posts in a folder, by name; raises FileNotFoundError when it is no folder or holds none."""
     found = sorted(path for path in folder.iterdir() if path.suffix in POST_SUFFIXES) if folder.is_dir() else []
     if not found:
-        raise FileNotFoundError(f"{folder} holds no post. Name a folder with .md, .markdown or .txt files.")
+        what = _("%(folder)s holds no post. Name a folder with .md, .markdown or .txt files.")
+        raise FileNotFoundError(what % {"folder": folder})
     return found
 
 

