@@ -28,7 +28,9 @@ class ContentError(Exception):
         self.advice = advice
 
     def __str__(self) -> str:
-        place = f"{self.file}, line {self.line}" if self.line is not None else self.file
+        if self.line is None:
+            return f"{self.file}: {self.what} {self.advice}"
+        place = _("%(file)s, line %(line)d") % {"file": self.file, "line": self.line}
         return f"{place}: {self.what} {self.advice}"
 
 
