@@ -236,7 +236,8 @@ def _uncertain(standing: Standing) -> Iterator[str]:
     yield ""
     yield _("Uncertain: the mail may have left. Nobody sends it again unasked; a provider's webhook settles it.")
     for person in standing.uncertain:
-        yield f"  {person.subscriber_id:>8}  {person.address or _('(erased)')}  {say_reason(person.reason)}"
+        address = person.address or _("(erased)")  # xgettext does not look into f-strings
+        yield f"  {person.subscriber_id:>8}  {address}  {say_reason(person.reason)}"
 
 
 def _batches(standing: Standing) -> Iterator[str]:

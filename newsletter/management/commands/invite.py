@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
 
 from newsletter.desk.entrance import make_login_link
 from subscribers.addresses import AddressError, normalise_address
@@ -25,10 +26,10 @@ class Command(BaseCommand):
             email = normalise_address(options["email"])
         except AddressError as error:
             raise CommandError(
-                f"{options['email']!r} is not an email address. Write one like editor@example.org."
+                _("“%(email)s” is not an email address. Write one like editor@example.org.") % options
             ) from error
         users = get_user_model().objects
         user = users.filter(email__iexact=email).first() or users.create_user(username=email.lower(), email=email)
         if not user.is_active:
-            raise CommandError("This person's account is closed. Open it again before inviting them.")
+            raise CommandError(_("This person's account is closed. Open it again before inviting them."))
         self.stdout.write(f"{settings.SITE_URL.rstrip('/')}{make_login_link(user)}")

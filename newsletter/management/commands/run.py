@@ -20,6 +20,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
+from wcwidth import wcswidth
 
 from newsletter.content.front_matter import ContentError
 from newsletter.delivery.lifecycle import start_issue_now
@@ -125,7 +126,8 @@ class Command(BaseCommand):
             links.append((_("Inbox"), reverse("inbox:list"), ""))
         self.stdout.write("\n" + _("Sosik is running.") + "\n")
         for name, path, note in links:
-            self.stdout.write(f"  {name:<12}  {settings.SITE_URL}{path}  {note}".rstrip())
+            gap = " " * max(2, 14 - wcswidth(name))  # Korean letters are two columns wide
+            self.stdout.write(f"  {name}{gap}{settings.SITE_URL}{path}  {note}".rstrip())
         self.stdout.write("\n" + _("Ctrl-C stops it. Your data stays in %(folder)s.") % {"folder": settings.DATA_DIR})
         self.stdout.flush()
 
