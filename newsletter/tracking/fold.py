@@ -67,6 +67,7 @@ def _fold_issue(issue_id: int, events: list[Engagement], bursts: set[tuple[int, 
         raw_opens_count=len(opens),
         raw_clicks_count=len(clicks),
     )
+    _settle_uncertain(issue_id, events)
     _count_links(issue_id, human_clicks, is_machine=False)
     _count_links(issue_id, machine_clicks, is_machine=True)
     _count_hours(issue_id, human_opens, human_clicks, [*machine_opens, *machine_clicks])
@@ -120,15 +121,18 @@ def _note_first(issue_id: int, column: str, events: Iterable[Engagement]) -> int
 
 
 def _note_delivered(issue_id: int, events: list[Engagement]) -> int:
-    """First deliveries; a delivery that was uncertain is certain now, and its reader's soft bounces are forgotten."""
-    gained = _note_first(issue_id, "delivered_at", events)
-    ids = list({event.subscriber_id for event in events})
-    if ids:
-        Delivery.objects.filter(issue_id=issue_id, subscriber_id__in=ids, outcome=Outcome.UNCERTAIN).update(
-            outcome=Outcome.SUBMITTED, reason=""
-        )
-        Subscriber.objects.filter(pk__in=ids, soft_bounces__gt=0).update(soft_bounces=0)
-    return gained
+    """First deliveries; their readers' soft bounces are forgotten."""
+    ids = {event.subscriber_id for event in events}
+    Subscriber.objects.filter(pk__in=ids, soft_bounces__gt=0).update(soft_bounces=0)
+    return _note_first(issue_id, "delivered_at", events)
+
+
+def _settle_uncertain(issue_id: int, events: list[Engagement]) -> None:
+    """Delivered, opened or clicked, by whomever: the mail had left, for its token came back."""
+    ids = {event.subscriber_id for event in events}
+    Delivery.objects.filter(issue_id=issue_id, subscriber_id__in=ids, outcome=Outcome.UNCERTAIN).update(
+        outcome=Outcome.SUBMITTED, reason=""
+    )
 
 
 def _count_links(issue_id: int, clicks: list[Engagement], *, is_machine: bool) -> None:

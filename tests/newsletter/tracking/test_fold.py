@@ -124,6 +124,19 @@ def test_delivered_settles_an_uncertain_delivery_and_forgets_soft_bounces(issue:
     assert Subscriber.objects.get(pk=reader).soft_bounces == 0
 
 
+@pytest.mark.parametrize("kind", ["open", "click"])
+@pytest.mark.parametrize("agent", [PERSON, APPLE_MPP])
+def test_whoever_opens_or_clicks_proves_that_an_uncertain_mail_had_left(
+    issue: Issue, kind: buffer.Kind, agent: str
+) -> None:
+    reader = readers()[0]
+    rows = Delivery.objects.filter(issue_id=issue.pk, subscriber_id=reader)
+    rows.update(outcome=Outcome.UNCERTAIN, reason="worker stopped")
+    push(kind, issue.pk, reader, link_number=1, at=at(9), agent=agent)
+    fold_engagement()
+    assert (rows.get().outcome, rows.get().reason) == (Outcome.SUBMITTED, "")
+
+
 def test_hits_of_a_deleted_issue_or_an_unknown_reader_hold_nothing_up(issue: Issue) -> None:
     push("open", 999_999, readers()[0], at=at(1), agent=PERSON)
     push("open", issue.pk, 999_999, at=at(1), agent=PERSON)
