@@ -38,10 +38,9 @@ WEBHOOKS_BY_SECRET = {"amazon_ses", "brevo", "mailjet", "mailtrap", "postmark", 
 
 @dataclass(frozen=True, slots=True)
 class EmailSettings:
-    """Where mail goes: `provider` is "inbox", "smtp", or the name of an Anymail backend."""
+    """Where mail goes: `provider` is "inbox" or "smtp"."""
 
     provider: str
-    backend: str = "django.core.mail.backends.smtp.EmailBackend"
     host: str = "127.0.0.1"
     port: int = 25
     user: str = ""
@@ -170,7 +169,7 @@ class CheckedEnv:
         return raw
 
     def email(self, name: str, *, debug: bool) -> EmailSettings:
-        """Where mail goes: inbox:, smtp://, smtps://, or provider:<name of an Anymail backend>."""
+        """Where mail goes: inbox:, smtp:// or smtps://."""
         raw = self.text(name, default="inbox:" if debug else "")
         if not raw:
             self.wrong.append(f"{name} is not set. Write smtp://user:password@host:587/?tls, or inbox: for a trial.")
@@ -196,12 +195,8 @@ class CheckedEnv:
                     starttls=starttls and not tls,
                     tls=tls,
                 )
-            case "provider" if parts.path:
-                return EmailSettings(parts.path, backend=f"anymail.backends.{parts.path}.EmailBackend")
             case _:
-                self.wrong.append(
-                    f'{name} starts with "{parts.scheme}:". Write smtp://host, smtps://host, provider:mailgun or inbox:.'
-                )
+                self.wrong.append(f'{name} starts with "{parts.scheme}:". Write smtp://host, smtps://host or inbox:.')
                 return EmailSettings("inbox")
 
     def anymail(self) -> dict[str, Any]:

@@ -46,9 +46,11 @@ REDIS_URL = env.redis_url("REDIS_URL")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- how mail leaves --------------------------------------------------------------------------------------------------
-# EMAIL_URL: inbox: (the built-in inbox), smtp://user:password@host:587/?tls, smtps://..., or provider:<anymail name>
+# EMAIL_URL: inbox: (the built-in inbox), smtp://user:password@host:587/?tls, or smtps://...
 EMAIL = env.email("EMAIL_URL", debug=DEBUG)
-EMAIL_BACKEND = EMAIL.backend
+EMAIL_BACKEND = (
+    "django.core.mail.backends.smtp.EmailBackend"  # of single mails; issues go by newsletter/delivery/smtp.py
+)
 EMAIL_HOST, EMAIL_PORT = EMAIL.host, EMAIL.port
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL.user, EMAIL.password
 EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL.starttls, EMAIL.tls

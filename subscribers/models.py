@@ -10,7 +10,6 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-
 # First words of addresses that belong to other pages: a list of such a name would have no page of its own.
 RESERVED_SLUGS = frozenset({"c", "confirm", "desk", "hooks", "inbox", "o", "preferences", "static", "subscribe", "u"})
 

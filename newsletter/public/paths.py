@@ -6,6 +6,7 @@ import unicodedata
 
 from subscribers.models import RESERVED_SLUGS
 
+
 class ListSlugConverter:
     """A mailing list's slug, unless the word is reserved."""
 

@@ -376,15 +376,6 @@ def test_the_doctor_finds_a_server_without_the_tls_it_was_promised(settings: Laz
     assert "offers no STARTTLS" in page
 
 
-def test_the_doctor_does_not_promise_issues_by_a_provider(settings: LazySettings) -> None:
-    settings.EMAIL = EmailSettings("mailgun")
-
-    page, is_well = doctor()
-
-    assert not is_well
-    assert "issues leave by SMTP only" in page
-
-
 @pytest.mark.usefixtures("receiver")
 def test_the_doctor_says_that_redis_is_away(settings: LazySettings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"

@@ -10,8 +10,6 @@ from typing import Any
 import redis
 from celery import current_app
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
-from django.core.mail import get_connection
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -127,9 +125,6 @@ def _ask_workers(names: list[str]) -> Iterator[Answer]:
 
 def ask_mail() -> Iterator[Answer]:
     """The SMTP server as the sender would meet it: greeting, EHLO, TLS, login."""
-    if settings.EMAIL.provider not in ("inbox", "smtp"):
-        yield from _ask_provider()
-        return
     server = smtp_server()
     name = f"{server.host}:{server.port}"
     try:
@@ -146,20 +141,6 @@ def ask_mail() -> Iterator[Answer]:
     traits = [("STARTTLS", server.starttls), ("TLS", server.tls), ("PIPELINING", session.pipelining)]
     traits.append(("8BITMIME", session.eight_bit))
     yield Answer(f"{name} {' '.join(trait for trait, has_it in traits if has_it)}".rstrip())
-
-
-def _ask_provider() -> Iterator[Answer]:
-    provider = settings.EMAIL.provider
-    try:
-        get_connection()
-    except (ImproperlyConfigured, ImportError) as error:
-        yield Answer(str(error).partition("\n")[0], _("Set its ANYMAIL_... settings, or correct EMAIL_URL."))
-        return
-    yield Answer(
-        _("Single mails leave by %(provider)s, but issues leave by SMTP only in this version.")
-        % {"provider": provider},
-        _("Write the provider's SMTP server into EMAIL_URL: smtp://user:password@host:587/?tls"),
-    )
 
 
 def ask_clock() -> Iterator[Answer]:

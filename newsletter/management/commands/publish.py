@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -17,7 +18,7 @@ from newsletter.content.publishing import Published, save_draft
 from newsletter.delivery.lifecycle import NotAllowed, schedule_issue
 from newsletter.models import Issue
 from newsletter.rendering.render import RenderError, save_render
-from subscribers.models import MailingList
+from subscribers.models import MailingList, validate_list_slug
 
 SUFFIXES = (".md", ".markdown", ".txt")
 
@@ -52,6 +53,10 @@ class Command(BaseCommand):
             )
 
     def _create_list(self, slug: str, name: str) -> None:
+        try:
+            validate_list_slug(slug)
+        except ValidationError as error:
+            raise CommandError(error.messages[0]) from error
         host = settings.SITE_HOST if "." in settings.SITE_HOST and not settings.SITE_IS_LOCAL else "example.org"
         defaults = {"name": name, "from_name": name, "from_email": f"news@{host}", "language": settings.LANGUAGE_CODE}
         _list, created = MailingList.objects.get_or_create(slug=slug, defaults=defaults)
