@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.journeys.worlds import World
 
-READERS = 900
+READERS = 700  # two batches: one is cut short, the other may be
 SET_UP = f"from newsletter.demo.rehearsal import make_audience; make_audience({READERS}, seed=1)"
 LOOK_UP = (
     "from subscribers.models import Subscriber;"
@@ -25,10 +25,9 @@ def test_a_killed_worker_costs_nobody_a_second_mail_and_loses_nobody_silently(wo
     world.run("publish", str(post), "--list", "demo")
     world.run("issue", "send", "long-night")
 
-    for share in (0.1, 0.5):
-        world.wait_for_mails(lambda _, share=share: len(received_by(world)) >= READERS * share)  # type: ignore[misc]
-        world.system.kill_sender()
-        world.system.restart_sender()
+    world.wait_for_mails(lambda _: len(received_by(world)) >= READERS // 5)
+    world.system.kill_sender()
+    world.system.restart_sender()
 
     report = world.wait_for_report("long-night", lambda report: report["status"] == "sent")
     accounts = report["accounts"]

@@ -164,6 +164,7 @@ def open_world(folder: Path, base: Mapping[str, str], services: Services | None)
         database_url=services.database_url if services else "",
         redis_url=services.redis_url if services else "",
     )
+    environment["LEASE_SECONDS"] = "3"  # a killed worker's batch is taken back after so long, and the test waits for it
     system = System(environment, find_free_port())
     worlds.append(World(system, inbox))
     try:
