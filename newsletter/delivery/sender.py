@@ -39,6 +39,10 @@ _OUTCOMES = {
     Fate.UNCERTAIN: Outcome.UNCERTAIN,
 }
 
+_CHECKPOINT_SECONDS = (
+    0.05  # aimed at between two checkpoints: a slow server gets a small window, so a kill leaves few uncertain
+)
+
 _stopping = threading.Event()
 
 
@@ -109,6 +113,27 @@ def _load_reachable(claim: Claim, subscriber_ids: list[int], mailing_list: Maili
     return recipients
 
 
+class _Pace:
+    """How many recipients may be on the wire at once: what this server takes in two checkpoints' time, within bounds."""
+
+    def __init__(self) -> None:
+        self._position = 0
+        self._at = time.monotonic()
+        # Each connection holds one message and opens the next.
+        self._size = self._least = min(2 * settings.SMTP_CONNECTIONS, settings.SMTP_WINDOW)
+
+    def window_size(self, position: int) -> int:
+        """The size from here on, given that everything below `position` is settled by now."""
+        now = time.monotonic()
+        if position > self._position:
+            rate = (position - self._position) / max(now - self._at, 0.001)
+            fitting = int(2 * rate * _CHECKPOINT_SECONDS)
+            # At most doubled at a time: one lucky burst must not open the whole window.
+            self._size = max(self._least, min(fitting, 2 * self._size, settings.SMTP_WINDOW))
+            self._position, self._at = position, now
+        return self._size
+
+
 def _submit_waiting(claim: Claim, issue: Issue) -> str:
     """First pass: everyone above the batch's position. Gives the error that ended it early, or an empty text."""
     ids = list(
@@ -124,11 +149,12 @@ def _submit_waiting(claim: Claim, issue: Issue) -> str:
     recipients = _load_reachable(claim, ids, issue.mailing_list)
     if not recipients:
         return ""
-    size = settings.SMTP_WINDOW
-    window = Window(len(recipients), wake_every=size // 2)
+    window = Window(len(recipients))
+    pace = _Pace()
 
     def checkpoint() -> None:
         position, fates = window.settled_since()
+        size = pace.window_size(position)
         limit = min(position + size, len(recipients))
         settled_id = recipients[position - 1].subscriber_id if position else claim.position
         with transaction.atomic():
@@ -137,7 +163,7 @@ def _submit_waiting(claim: Claim, issue: Issue) -> str:
             _record(
                 claim, recipients, ((index, *fate) for index, fate in fates.items() if fate[0] is not Fate.ACCEPTED)
             )
-        window.open_up_to(limit)
+        window.open_up_to(limit, wake_every=size // 2)
 
     _run(claim, issue, recipients, window, checkpoint)
     # What was settled beyond a gap is written one by one: the gap waits, its neighbours do not go again.
@@ -164,8 +190,8 @@ def _submit_deferred(claim: Claim, issue: Issue) -> str:
         _deliveries(claim, [r.subscriber_id for r in recipients]).update(
             outcome=Outcome.UNCERTAIN, reason="worker stopped"
         )
-    window = Window(len(recipients), wake_every=len(recipients))
-    window.open_up_to(len(recipients))
+    window = Window(len(recipients))
+    window.open_up_to(len(recipients), wake_every=len(recipients))
     _run(claim, issue, recipients, window, lambda: renew_lease(claim))
     with transaction.atomic():
         renew_lease(claim)

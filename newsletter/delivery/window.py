@@ -16,10 +16,10 @@ from newsletter.delivery.smtp import Fate
 class Window:
     """Shared by one watcher and several connections; every method may be called from any thread."""
 
-    def __init__(self, count: int, wake_every: int) -> None:
+    def __init__(self, count: int) -> None:
         self.count = count
         self.position = 0
-        self._wake_every = max(1, wake_every)  # settled messages between two wake-ups of the watcher
+        self._wake_every = 1  # settled messages between two wake-ups of the watcher
         self._limit = 0
         self._next = 0
         self._woken_at = 0
@@ -81,9 +81,10 @@ class Window:
 
     # --- the watcher's side -------------------------------------------------------------------------------------------
 
-    def open_up_to(self, limit: int) -> None:
-        """Allows everything below `limit` to go on the wire."""
+    def open_up_to(self, limit: int, *, wake_every: int = 1) -> None:
+        """Allows everything below `limit` to go on the wire, and wakes the watcher each time so many more are settled."""
         with self._room:
+            self._wake_every = max(1, wake_every)
             self._limit = max(self._limit, min(limit, self.count))
             self._room.notify_all()
 

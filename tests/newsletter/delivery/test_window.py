@@ -10,7 +10,7 @@ from newsletter.delivery.window import Window
 
 
 def test_nothing_at_or_above_the_limit_is_handed_out() -> None:
-    window = Window(10, wake_every=2)
+    window = Window(10)
     window.open_up_to(3)
     assert [window.take(wait=False) for _ in range(4)] == [0, 1, 2, None]
     window.open_up_to(4)
@@ -18,7 +18,7 @@ def test_nothing_at_or_above_the_limit_is_handed_out() -> None:
 
 
 def test_the_position_waits_for_the_slowest() -> None:
-    window = Window(3, wake_every=1)
+    window = Window(3)
     window.open_up_to(3)
     for _ in range(3):
         window.take(wait=False)
@@ -32,7 +32,7 @@ def test_the_position_waits_for_the_slowest() -> None:
 
 
 def test_an_unsent_message_is_handed_out_again_and_first() -> None:
-    window = Window(3, wake_every=1)
+    window = Window(3)
     window.open_up_to(3)
     assert window.take(wait=False) == 0
     window.settle(0, Fate.UNSENT, "connection lost")
@@ -40,7 +40,7 @@ def test_an_unsent_message_is_handed_out_again_and_first() -> None:
 
 
 def test_what_is_settled_beyond_a_gap_is_left_over_for_a_record_of_its_own() -> None:
-    window = Window(3, wake_every=1)
+    window = Window(3)
     window.open_up_to(3)
     for _ in range(3):
         window.take(wait=False)
@@ -53,7 +53,7 @@ def test_what_is_settled_beyond_a_gap_is_left_over_for_a_record_of_its_own() -> 
 
 def test_many_connections_settle_every_index_once_and_stay_below_the_limit() -> None:
     count, size = 2000, 40
-    window = Window(count, wake_every=size // 2)
+    window = Window(count)
     limit = [0]
     taken: list[int] = []
     beyond: list[int] = []
@@ -76,13 +76,13 @@ def test_many_connections_settle_every_index_once_and_stay_below_the_limit() -> 
         window.join()
     threads = [threading.Thread(target=connection, args=(seed,)) for seed in range(4)]
     limit[0] = size
-    window.open_up_to(size)
+    window.open_up_to(size, wake_every=size // 2)
     for thread in threads:
         thread.start()
     while window.wait(5):
         position, _ = window.settled_since()
         limit[0] = min(position + size, count)
-        window.open_up_to(position + size)
+        window.open_up_to(position + size, wake_every=size // 2)
     for thread in threads:
         thread.join(5)
     assert sorted(taken) == list(range(count))
@@ -90,7 +90,7 @@ def test_many_connections_settle_every_index_once_and_stay_below_the_limit() -> 
 
 
 def test_closing_lets_waiting_connections_go() -> None:
-    window = Window(5, wake_every=1)
+    window = Window(5)
     window.join()
     thread = threading.Thread(target=lambda: (window.take(wait=True), window.leave()))
     thread.start()
