@@ -18,7 +18,7 @@ export PIP_ROOT_USER_ACTION := ignore
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format demo bench clean
+.PHONY: help setup run test lint format messages demo bench clean
 
 help: ## Print this page
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,10 @@ lint: $(READY) ## Check style, types, imports and migrations
 format: $(READY) ## Put the code into its form
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+
+messages: $(READY) ## Collect new texts for translation (needs gettext)
+	@SOSIK_ENV_FILE= DEBUG=1 $(MANAGE) makemessages -l ko --no-obsolete --add-location file --ignore=.venv --ignore=var --ignore=tests --ignore=bench
+	@SOSIK_ENV_FILE= DEBUG=1 $(MANAGE) compilemessages -l ko
 
 demo: $(READY) ## Send a folder of posts to simulated readers and check every account
 	@SOSIK_ENV_FILE= DEBUG=1 $(MANAGE) demo "$(POSTS)" --subscribers $(SUBSCRIBERS) --kills $(KILLS) --seed $(SEED) $(if $(JSON),--json "$(JSON)")
