@@ -47,7 +47,7 @@ format: $(READY) ## Put the code into its form
 
 messages: $(READY) ## Collect new texts for translation (needs gettext)
 	@SOSIK_ENV_FILE= DEBUG=1 $(MANAGE) makemessages -l ko --no-obsolete --add-location file --ignore=.venv --ignore=var --ignore=tests --ignore=bench
-	@SOSIK_ENV_FILE= DEBUG=1 $(MANAGE) compilemessages -l ko
+	@SOSIK_ENV_FILE= DEBUG=1 $(MANAGE) compilemessages -l ko --ignore=.venv
 
 demo: $(READY) ## Send a folder of posts to simulated readers and check every account
 	@SOSIK_ENV_FILE= DEBUG=1 $(MANAGE) demo "$(POSTS)" --subscribers $(SUBSCRIBERS) --kills $(KILLS) --seed $(SEED) $(if $(JSON),--json "$(JSON)")
