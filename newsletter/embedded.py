@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -199,20 +200,20 @@ def _lock_data() -> IO[str]:
 
 def _bind_web(host: str, port: int) -> Any:
     """The web server, listening and not yet answering."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return create_server(
-            WSGIHandler(),
-            host=host,
-            port=port,
-            threads=WEB_THREADS,
-            ident="Sosik",
-            # waitress drops X-Forwarded-* by default; the operator has said by BEHIND_PROXY that a proxy sets it.
-            clear_untrusted_proxy_headers=not settings.BEHIND_PROXY,
-        )
+        listener = socket.create_server((host, port), family=family)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         raise PortTakenError(
-            _("Port %(port)d on %(host)s is taken by another program.") % {"port": port, "host": host},
-            _("Choose another: %(do)s") % {"do": f"PORT={port + 1} make run"},
+            f"Port {port} on {host} is taken by another program.", f"Choose another: PORT={port + 1} make run"
         ) from None
+    return create_server(
+        WSGIHandler(),
+        sockets=[listener],
+        threads=WEB_THREADS,
+        ident="Sosik",
+        # waitress drops X-Forwarded-* by default; the operator has said by BEHIND_PROXY that a proxy sets it.
+        clear_untrusted_proxy_headers=not settings.BEHIND_PROXY,
+    )
