@@ -40,7 +40,11 @@ def services() -> Iterator[Services]:
             yield running
 
 
-@pytest.fixture(scope="session", params=["embedded", "services"])
+# Tests run in two processes: a world's journeys stay together in one, so that it is made once.
+WORLDS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("embedded", "services")]
+
+
+@pytest.fixture(scope="session", params=WORLDS)
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Sosik on its embedded default, and on PostgreSQL and Redis with a process for each part.
 
