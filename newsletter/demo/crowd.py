@@ -88,8 +88,9 @@ class Crowd:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        for thread in self._threads:
-            thread.join(timeout=5)
+        deadline = time.monotonic() + 1.0
+        for thread in self._threads:  # one that waits for a web server which has gone is a daemon, and is left behind
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
     def _due_now(self, reaction: _Reaction) -> None:
         heapq.heappush(self._due, (time.monotonic(), next(self._numbers), reaction))
