@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
+import redis
+from django.conf import LazySettings
 from django.utils import translation
 
 
@@ -20,3 +22,10 @@ def speak_english() -> Iterator[None]:
     """A request in Korean leaves its thread in Korean; the next test must not hear it."""
     with translation.override("en"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def empty_redis(settings: LazySettings) -> None:
+    """Redis knows no transaction that ends with the test."""
+    if settings.REDIS_URL:
+        redis.Redis.from_url(settings.REDIS_URL).flushdb()

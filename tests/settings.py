@@ -12,8 +12,12 @@ _DATA_DIR = Path(tempfile.gettempdir()) / f"sosik-tests-{os.getuid()}"
 
 for _name in ("DATABASE_URL", "REDIS_URL", "SITE_URL", "EMAIL_URL", "EXTRA_HOSTS", "WEBHOOK_PROVIDERS", "BEHIND_PROXY"):
     os.environ.pop(_name, None)
-if "TEST_DATABASE_URL" in os.environ:  # the same tests on PostgreSQL
-    os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
+for _name in ("DATABASE_URL", "REDIS_URL"):  # the same tests on PostgreSQL and Redis: tests/on_services.py
+    if f"TEST_{_name}" in os.environ:
+        os.environ[_name] = os.environ[f"TEST_{_name}"]
+if "TEST_REDIS_URL" in os.environ:  # a database of its own for each of pytest-xdist's workers
+    _worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    os.environ["REDIS_URL"] = f"{os.environ['TEST_REDIS_URL'].rsplit('/', 1)[0]}/{_worker}"
 os.environ |= {"SOSIK_ENV_FILE": "", "DEBUG": "1", "DATA_DIR": str(_DATA_DIR)}
 # config/__init__ makes the Celery app, which reads the settings while they are being made here: it must find the real ones.
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"

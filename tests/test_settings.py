@@ -219,7 +219,9 @@ def test_a_password_with_signs_of_its_own_is_written_percent_encoded(bare: pytes
     assert (found.user, found.password) == ("news@example.com", "p@ss:word/")
 
 
-@pytest.mark.parametrize("raw", ["smtp:", "smtp://", "mail.example.com", "provider:mailgun", "smtp://mail.example.com:port"])
+@pytest.mark.parametrize(
+    "raw", ["smtp:", "smtp://", "mail.example.com", "provider:mailgun", "smtp://mail.example.com:port"]
+)
 def test_a_mail_address_that_leads_nowhere_is_refused(bare: pytest.MonkeyPatch, raw: str) -> None:
     bare.setenv("EMAIL_URL", raw)
     env = CheckedEnv()

@@ -23,6 +23,7 @@ HOST = "127.0.0.1"
 @pytest.fixture
 def folder(settings: Settings, tmp_path: Path) -> Path:
     settings.DATA_DIR = tmp_path
+    settings.REDIS_URL = ""  # with one there is no embedded process
     return tmp_path
 
 

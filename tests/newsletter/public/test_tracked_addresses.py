@@ -2,8 +2,9 @@
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from newsletter.models import BufferedEvent, Link
+from newsletter.models import Link
 from newsletter.tokens import message_token, personal_token
 from newsletter.tracking import buffer
 from tests.factories import make_issue, make_list
@@ -29,8 +30,9 @@ def alter(token: str) -> str:
     return token[:-1] + ("A" if token[-1] != "A" else "B")
 
 
-def heard() -> list[dict]:
-    return list(BufferedEvent.objects.values_list("payload", flat=True))
+def heard() -> list[buffer.Engagement]:
+    with buffer.taken(100, timezone.now()) as (events, _):
+        return events
 
 
 def test_a_click_is_noted_and_led_to_the_link(client: Client, issue, token) -> None:
@@ -38,13 +40,13 @@ def test_a_click_is_noted_and_led_to_the_link(client: Client, issue, token) -> N
     assert answer.status_code == 302
     assert answer["Location"] == "https://example.org/%EA%B8%B8?a=1&b=%2F#top"
     (event,) = heard()
-    assert (event["kind"], event["issue_id"], event["subscriber_id"], event["link_number"]) == (
+    assert (event.kind, event.issue_id, event.subscriber_id, event.link_number) == (
         "click",
         issue.pk,
         READER,
         1,
     )
-    assert (event["agent"], event["ip_prefix"]) == ("Firefox", "203.0.113.0/24")
+    assert (event.agent, event.ip_prefix) == ("Firefox", "203.0.113.0/24")
 
 
 def test_an_open_is_noted_and_answered_with_a_picture(client: Client, issue, token) -> None:
@@ -52,7 +54,7 @@ def test_an_open_is_noted_and_answered_with_a_picture(client: Client, issue, tok
     assert (answer.status_code, answer["Content-Type"]) == (200, "image/gif")
     assert answer.content.startswith(b"GIF89a")
     (event,) = heard()
-    assert (event["kind"], event["issue_id"], event["subscriber_id"]) == ("open", issue.pk, READER)
+    assert (event.kind, event.issue_id, event.subscriber_id) == ("open", issue.pk, READER)
 
 
 def test_neither_sets_a_cookie_nor_lets_itself_be_stored_or_told_on(client: Client, token) -> None:
