@@ -16,7 +16,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["newsletter"])
 
 # Confirmations never stand behind an issue: `default` has workers of its own (docs/operations.md).
-app.conf.task_queues = [Queue(name) for name in ("default", "issues", "tracking", "bulk")]
+app.conf.task_queues = [Queue(name, routing_key=name) for name in ("default", "issues", "tracking", "bulk")]
 app.conf.task_routes = {
     "newsletter.tasks.send_batch": {"queue": "issues"},
     "newsletter.tasks.prepare_issue": {"queue": "issues"},

@@ -19,6 +19,11 @@ log = logging.getLogger(__name__)
 
 RING_AHEAD = 16  # bells in the queue an issue: enough for every worker, few enough to be cheap when they ring in vain
 _BELL_SECONDS = 60.0  # a bell unheard for so long (Redis emptied, worker killed) is rung again
+_ECHOES = [
+    f"{column}__isnull"
+    for column in ("delivered_at", "opened_at", "machine_opened_at", "clicked_at", "machine_clicked_at")
+    + ("bounced_at", "complained_at", "unsubscribed_at")
+]
 
 
 def batches_to_ring(issue_id: int | None = None) -> list[int]:
@@ -81,6 +86,7 @@ def _take_back(batch: Batch) -> bool:
             outcome=Outcome.WITH_BATCH,
             subscriber_id__gt=batch.position,
             subscriber_id__lte=batch.reserved,
+            **dict.fromkeys(_ECHOES, True),  # whatever has come back already proves that the mail had left
         ).update(outcome=Outcome.UNCERTAIN, reason="worker stopped")
     log.warning("batch.swept issue=%d batch=%d uncertain=%d", batch.issue_id, batch.number, uncertain)
     return True

@@ -158,6 +158,19 @@ def test_a_dead_workers_window_is_uncertain_and_only_the_rest_is_sent(receiver: 
     assert recovery.finish_issues() == [issue.pk]
 
 
+@pytest.mark.parametrize("echo", ["delivered_at", "machine_opened_at", "clicked_at", "bounced_at", "unsubscribed_at"])
+def test_who_has_answered_before_the_sweep_is_not_uncertain(receiver: Receiver, echo: str) -> None:
+    issue = make_sending_issue(4)
+    ids = list(Subscriber.objects.order_by("pk").values_list("pk", flat=True))
+    claim = claims.claim_batch(batch_of(issue).pk)
+    assert claim is not None
+    claims.renew_lease(claim, position=ids[0], reserved=ids[2])
+    Delivery.objects.filter(issue_id=issue.pk, subscriber_id=ids[1]).update(**{echo: Now()})
+    recovery.sweep_batches(everything=True)
+    counts = count_outcomes(issue.pk)
+    assert (counts.submitted, counts.uncertain, counts.waiting) == (2, 1, 1)
+
+
 def test_a_worker_that_wakes_up_after_its_batch_was_swept_is_not_believed(receiver: Receiver) -> None:
     issue = make_sending_issue(4)
     claim = claims.claim_batch(batch_of(issue).pk)
