@@ -21,8 +21,16 @@ RING_AHEAD = 16  # bells in the queue an issue: enough for every worker, few eno
 _BELL_SECONDS = 60.0  # a bell unheard for so long (Redis emptied, worker killed) is rung again
 _ECHOES = [
     f"{column}__isnull"
-    for column in ("delivered_at", "opened_at", "machine_opened_at", "clicked_at", "machine_clicked_at")
-    + ("bounced_at", "complained_at", "unsubscribed_at")
+    for column in (
+        "delivered_at",
+        "opened_at",
+        "machine_opened_at",
+        "clicked_at",
+        "machine_clicked_at",
+        "bounced_at",
+        "complained_at",
+        "unsubscribed_at",
+    )
 ]
 
 
