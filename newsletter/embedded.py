@@ -207,7 +207,8 @@ def _bind_web(host: str, port: int) -> Any:
         if error.errno != errno.EADDRINUSE:
             raise
         raise PortTakenError(
-            f"Port {port} on {host} is taken by another program.", f"Choose another: PORT={port + 1} make run"
+            _("Port %(port)d on %(host)s is taken by another program.") % {"port": port, "host": host},
+            _("Choose another: %(do)s") % {"do": f"PORT={port + 1} make run"},
         ) from None
     return create_server(
         WSGIHandler(),
