@@ -155,9 +155,19 @@ def test_files_that_are_no_posts_are_refused(tmp_path: Path) -> None:
         read_issue_file(tmp_path)
 
 
-@pytest.mark.parametrize("path", SEEDS, ids=lambda path: path.stem[:12])
-def test_a_description_equal_to_the_title_gives_way_to_the_first_sentence(path: Path) -> None:
-    source = read_issue_file(path)
+OWN = """---
+title: "가을 서점: 늦게까지 여는 곳"
+description: "가을 서점: 늦게까지 여는 곳"
+date: 2026-11-20
+---
+
+골목의 **작은 서점**은 [밤 열한 시](https://example.org/a?b=c)까지 문을 엽니다. 왜 그럴까요? 다섯 곳에 물었습니다.
+"""
+
+
+@pytest.mark.parametrize("text", [OWN, *(path.read_text() for path in SEEDS)], ids=lambda text: text[5:25])
+def test_a_description_equal_to_the_title_gives_way_to_the_first_sentence(text: str) -> None:
+    source = read_issue_text(text, "post.md")
     assert source.subject not in source.preheader
     assert source.preheader.endswith("다.")
     assert wcswidth(source.preheader) <= MAX_CELLS
