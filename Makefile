@@ -32,7 +32,7 @@ run: $(READY) .env ## Start Sosik here: web, worker, clock and an inbox, with sa
 	@exec $(if $(PORT),env SITE_URL=http://127.0.0.1:$(PORT) WEB_PORT=$(PORT)) $(MANAGE) run
 
 test: $(READY) ## Run all tests
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@.venv/bin/python -m pytest -n 4 --dist loadgroup $(ARGS)
 
 lint: $(READY) ## Check style, types, imports and migrations
 	@.venv/bin/ruff check .

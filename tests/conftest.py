@@ -1,11 +1,18 @@
 """What every test may count on; the settings are in tests/settings.py."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 import redis
 from django.conf import LazySettings
 from django.utils import translation
+from hypothesis import settings as hypothesis_settings
+
+# The same examples on every run: a newcomer's test run must not fail by chance. HYPOTHESIS_SEARCH=1 looks for new ones.
+hypothesis_settings.register_profile("same", derandomize=True)
+if os.environ.get("HYPOTHESIS_SEARCH") != "1":
+    hypothesis_settings.load_profile("same")
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from newsletter.models import Issue
+from newsletter.models import Batch, Issue
 from newsletter.rendering.render import save_render
 
 log = logging.getLogger(__name__)
@@ -125,9 +125,11 @@ def pause_issue(issue_id: int, reason: str = "") -> None:
 
 
 def resume_issue(issue_id: int) -> None:
-    """Lets a paused issue go on where it stopped."""
+    """Lets a paused issue go on where it stopped, at the next tick."""
     if not move_issue(issue_id, Status.SENDING, only_from={Status.PAUSED}, status_reason=""):
         raise _left(Issue.objects.get(pk=issue_id))
+    # The bells that rang during the pause were in vain: nobody must wait a minute until they count as lost.
+    Batch.objects.filter(issue_id=issue_id, status=Batch.Status.PENDING).update(rung_at=None)
 
 
 def cancel_issue(issue_id: int, reason: str = "") -> None:

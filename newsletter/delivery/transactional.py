@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from email.utils import formataddr
+from email.utils import formataddr, make_msgid
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -47,7 +47,7 @@ def send_confirmation_mail(subscription_id: int) -> bool:
             body=render_to_string("email/confirmation.txt", values),
             from_email=formataddr((mailing_list.from_name, mailing_list.from_email)),
             to=[wire_address(subscription.subscriber.email)],
-            headers={"Auto-Submitted": "auto-generated"},
+            headers={"Auto-Submitted": "auto-generated", "Message-ID": _message_id(mailing_list)},
         )
         message.attach_alternative(render_to_string("email/confirmation.html", values), "text/html")
     message.send()
@@ -71,11 +71,16 @@ def send_test(issue_id: int, address: str) -> None:
         body=fill_slots(rendered.text, values),
         from_email=formataddr((issue.mailing_list.from_name, issue.mailing_list.from_email)),
         to=[wire_address(recipient)],
-        headers={"X-Auto-Response-Suppress": "All"},
+        headers={"X-Auto-Response-Suppress": "All", "Message-ID": _message_id(issue.mailing_list)},
     )
     message.attach_alternative(fill_slots(rendered.html, values), "text/html")
     message.send()
     log.info("test.submitted issue=%d", issue_id)
+
+
+def _message_id(mailing_list: MailingList) -> str:
+    # In the sender's domain: this machine's own name says nothing to a receiving server.
+    return make_msgid(domain=mailing_list.from_email.rpartition("@")[2])
 
 
 def _sample_values(mailing_list: MailingList) -> dict[str, str]:

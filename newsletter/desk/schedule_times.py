@@ -49,6 +49,9 @@ def read_moment(day: date, clock: time, zone: str) -> Moment:
             _("“%(zone)s” is not a time zone.") % {"zone": zone},
             _("Choose one from the list, such as Asia/Seoul or Europe/Berlin."),
         )
+    day = max(
+        day, date(1970, 1, 2)
+    )  # earlier ones have passed all the same, and the first year has no UTC in every zone
     local = datetime.combine(day, clock).replace(tzinfo=ZoneInfo(zone), fold=0)
     shown = local.astimezone(UTC).astimezone(ZoneInfo(zone))
     if shown.replace(tzinfo=None) != local.replace(tzinfo=None):

@@ -134,6 +134,15 @@ def place_slots(text: str, place: Place) -> str:
     return "".join(p if isinstance(p, str) else mark_slot(Slot(p.name, place, p.default)) for p in pieces)
 
 
+def slots_for_text(text: str) -> str:
+    """Slots taken from HTML, as plain text wants them: no entities; those in addresses stay as they are."""
+    pieces = split_slots(text)
+    return "".join(
+        p if isinstance(p, str) else mark_slot(Slot(p.name, "text", p.default) if p.place == "html" else p)
+        for p in pieces
+    )
+
+
 def subject_template(issue: Issue) -> str:
     """The subject with its slots, on one line. Raises RenderError."""
     return mark_line(issue.subject, "header", allowed_fields(issue.mailing_list))

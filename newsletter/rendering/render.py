@@ -19,7 +19,15 @@ from newsletter.rendering.layout import lay_out, lay_out_text
 from newsletter.rendering.lines import fold_html, octets
 from newsletter.rendering.links import PersonalUrls, rewrite_links, utm_parameters
 from newsletter.rendering.markdown import to_html
-from newsletter.rendering.merge import TOKEN, allowed_fields, fill_slots, mark_fields, mark_slot, subject_template
+from newsletter.rendering.merge import (
+    TOKEN,
+    allowed_fields,
+    fill_slots,
+    mark_fields,
+    mark_slot,
+    slots_for_text,
+    subject_template,
+)
 from newsletter.rendering.plaintext import to_text
 from newsletter.rendering.tree import dress, parse_fragment, serialise
 
@@ -54,7 +62,7 @@ def render_issue(issue: Issue) -> RenderedIssue:
     links = rewrite_links(tree, utm_parameters(issue), track=urls.tracks_clicks)
     with translation.override(issue.language):
         page = lay_out(issue, serialise(tree), urls)
-        text = lay_out_text(issue, to_text(tree), urls)
+        text = lay_out_text(issue, slots_for_text(to_text(tree)), urls)
     html = _hide_braces(fold_html(inline_css(page)))
     _check_lines(html, text)
     _check_tokens(html, text)

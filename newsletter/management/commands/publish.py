@@ -46,6 +46,7 @@ class Command(BaseCommand):
         files = [file for path in paths for file in find_posts(path)]
         if not files:
             raise CommandError(_("No posts found. Name a file, or a folder with .md, .markdown or .txt files."))
+        self._published: dict[str, Path] = {}  # slug -> the file of this run that has it
         failed = sum(not self._publish(file, list_slug) for file in files)
         if failed:
             raise CommandError(
@@ -68,6 +69,13 @@ class Command(BaseCommand):
     def _publish(self, file: Path, list_slug: str) -> bool:
         try:
             source = read_issue_file(file)
+            other = self._published.setdefault(source.slug, file)
+            if other != file:
+                self.stderr.write(
+                    _("%(file)s: its slug “%(slug)s” is that of %(other)s. Give one of them a slug of its own.")
+                    % {"file": file, "slug": source.slug, "other": other}
+                )
+                return False
             published = save_draft(source, choose_list(source, list_slug))
             issue = published.issue
             is_open = issue.status in (Issue.Status.DRAFT, Issue.Status.FAILED)

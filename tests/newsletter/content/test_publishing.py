@@ -95,6 +95,17 @@ def test_a_folder_is_published_rendered_and_published_again(folder: Path) -> Non
     assert dict(Issue.objects.values_list("slug", "rendered_at")) == rendered
 
 
+def test_two_files_of_one_slug_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    make_list()
+    for name in ("a.md", "b.md"):
+        (tmp_path / name).write_text(f"---\ntitle: Same\n---\n\nThis is {name}.\n")
+    out, err = publish(tmp_path)
+    assert out.count(": created ") == 1
+    assert "b.md" in err
+    assert "a.md" in err
+    assert "This is a.md" in Issue.objects.get().body_markdown
+
+
 def test_one_bad_file_stops_neither_the_others_nor_goes_unnoticed(tmp_path: Path) -> None:
     make_list()
     (tmp_path / "a.md").write_text("no front matter", "utf-8")

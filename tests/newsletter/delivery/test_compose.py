@@ -14,6 +14,7 @@ from django.conf import LazySettings
 from newsletter.delivery.compose import IssueTemplate, Recipient
 from newsletter.models import Issue
 from newsletter.rendering.merge import TOKEN, Slot, mark_slot
+from newsletter.rendering.render import save_render
 from newsletter.tokens import personal_token, read_message_token
 from tests.factories import make_issue, make_list
 
@@ -123,3 +124,16 @@ def test_a_subject_with_a_merge_field_is_encoded_anew_for_each_reader() -> None:
     assert decoded(message, "Subject") == "김하늘님께"
     nameless = parse(template.message_for(Recipient(8, "x@example.net", {"name": "", "email": ""})))
     assert decoded(nameless, "Subject") == "독자님께"
+
+
+def test_a_name_with_signs_is_escaped_in_html_and_plain_in_the_text_part() -> None:
+    issue = make_issue(make_list(), body_markdown='안녕하세요 {{ name|default:"독자" }}님, **반갑습니다**.')
+    save_render(issue)
+    issue.refresh_from_db()
+    message = parse(
+        IssueTemplate(issue, eight_bit=True).message_for(
+            Recipient(7, "t@example.net", {"name": "Tom O'Brien & <Co>", "email": ""})
+        )
+    )
+    assert "안녕하세요 Tom O'Brien & <Co>님" in body(message, "plain")
+    assert "Tom O&#x27;Brien &amp; &lt;Co&gt;님" in body(message, "html")

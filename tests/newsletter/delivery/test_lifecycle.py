@@ -110,3 +110,15 @@ def test_an_issue_whose_preparing_died_goes_back_to_the_clock() -> None:
     recovery.sweep_batches(everything=True)
     assert status(issue) == Status.SCHEDULED
     assert preparing.prepare_issue(issue.pk)
+
+
+def test_a_resumed_issue_goes_on_at_the_next_tick_though_its_bells_rang_in_vain() -> None:
+    mailing_list = make_list()
+    make_confirmed(mailing_list)
+    issue = make_issue(mailing_list)
+    lifecycle.start_issue_now(issue.pk)
+    preparing.prepare_issue(issue.pk)
+    lost = recovery.batches_to_ring()
+    lifecycle.pause_issue(issue.pk)
+    lifecycle.resume_issue(issue.pk)
+    assert recovery.batches_to_ring() == lost != []

@@ -31,5 +31,7 @@ def test_a_time_that_comes_twice_means_the_first() -> None:
 def test_the_past_and_an_unknown_zone_are_refused() -> None:
     with pytest.raises(WrongTimeError, match="has passed"):
         read_moment(date(2020, 1, 1), time(9, 0), "Asia/Seoul")
+    with pytest.raises(WrongTimeError, match="has passed"):
+        read_moment(date(1, 1, 1), time(0, 0), "Asia/Seoul")
     with pytest.raises(WrongTimeError, match="not a time zone"):
         read_moment(date(2099, 1, 1), time(9, 0), "Asia/../etc")
