@@ -17,6 +17,9 @@ export UV_LINK_MODE := copy
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# Another port is written into .env: `manage.py issue`, `invite` and `doctor` must know it too.
+remember = sed '/^$(1)=/d' .env > .env.new && echo '$(1)=$(2)' >> .env.new && chmod 600 .env.new && mv .env.new .env
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint format messages demo bench clean
 
@@ -29,7 +32,9 @@ help: ## Print this page
 setup: $(READY) ## Install everything into .venv (nothing outside this folder)
 
 run: $(READY) .env ## Start Sosik here: web, worker, clock and an inbox, with sample data
-	@exec $(if $(PORT),env SITE_URL=http://127.0.0.1:$(PORT) WEB_PORT=$(PORT)) $(MANAGE) run
+	@$(if $(PORT),$(call remember,SITE_URL,http://127.0.0.1:$(PORT)))
+	@$(if $(INBOX_SMTP_PORT),$(call remember,INBOX_SMTP_PORT,$(INBOX_SMTP_PORT)))
+	@exec $(MANAGE) run
 
 test: $(READY) ## Run all tests
 	@.venv/bin/python -m pytest -n 4 --dist loadgroup $(ARGS)
