@@ -26,6 +26,10 @@ class Issue(models.Model):
         CANCELLED = "cancelled", _("Cancelled")
         FAILED = "failed", _("Failed")
 
+    class WhenTooLarge(models.TextChoices):
+        CONTINUE = "continue", _("Ends at a heading and continues on the web")
+        REFUSE = "refuse", _("Is not sent")
+
     mailing_list = models.ForeignKey(MailingList, on_delete=models.PROTECT, related_name="issues")
     segment = models.ForeignKey(Segment, null=True, blank=True, on_delete=models.PROTECT, related_name="issues")
     slug = models.SlugField(max_length=120, unique=True, allow_unicode=True)
@@ -49,6 +53,7 @@ class Issue(models.Model):
     track_opens = models.BooleanField(default=True)
     track_clicks = models.BooleanField(default=True)
     in_archive = models.BooleanField(default=True)
+    when_too_large = models.CharField(max_length=8, choices=WhenTooLarge, default=WhenTooLarge.CONTINUE)
 
     status = models.CharField(max_length=10, choices=Status, default=Status.DRAFT)
     status_reason = models.CharField(max_length=300, blank=True)  # why it is paused, cancelled or failed
@@ -89,6 +94,9 @@ class Issue(models.Model):
             models.CheckConstraint(
                 name="issue_on_its_way_has_an_audience",
                 condition=~Q(status__in=["sending", "paused", "sent"]) | Q(candidates_count__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="issue_when_too_large_known", condition=Q(when_too_large__in=["continue", "refuse"])
             ),
             models.CheckConstraint(
                 name="issue_scheduled_has_a_time",

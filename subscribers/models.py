@@ -6,6 +6,7 @@ Reachable = a confirmed Subscription and no Suppression: two facts, two tables, 
 from __future__ import annotations
 
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator, URLValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
@@ -20,6 +21,9 @@ def validate_list_slug(slug: str) -> None:
         raise ValidationError(
             _("“%(slug)s” is the address of another page of Sosik. Choose another word."), params={"slug": slug}
         )
+
+
+validate_color = RegexValidator(r"^#[0-9a-fA-F]{6}$", _("Write a colour as # and six hexadecimal digits: #0b6656."))
 
 
 class MailingList(models.Model):
@@ -49,6 +53,14 @@ class MailingList(models.Model):
     utm_source = models.CharField(max_length=60, blank=True)  # empty: links get no utm parameters
     utm_medium = models.CharField(max_length=60, blank=True, default="email")
     merge_fields = models.JSONField(default=list, blank=True)  # names of Subscriber.attributes a mail may show
+    # The theme: what makes this list's mails look like its own. Checked again by rendering/theme.py, which is what uses it.
+    accent_color = models.CharField(max_length=7, default="#0b6656", validators=[validate_color])
+    logo_url = models.URLField(max_length=500, blank=True, validators=[URLValidator(schemes=["https"])])
+    logo_width = models.PositiveSmallIntegerField(null=True, blank=True)  # CSS pixels, as shown
+    logo_height = models.PositiveSmallIntegerField(null=True, blank=True)
+    header_markdown = models.TextField(blank=True)  # stands above every issue's title
+    footer_markdown = models.TextField(blank=True)  # stands below every issue's text
+    extra_css = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -24,5 +24,7 @@ class Finding:
 
     level: Literal["error", "warning", "note"]
     code: str  # stable, for programs: "image-without-alt"
-    message: str  # for a person, in the language active while rendering
+    message: str  # what is wrong, for a person, in the language active while rendering
+    remedy: str = ""  # what to do about it, likewise
+    place: str = ""  # what it is about, as a person finds it: a link's text, an image's address, "subject"
     line: int | None = None  # of the Markdown, from 1, where it is known

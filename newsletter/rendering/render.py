@@ -12,7 +12,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from newsletter.models import Issue, Link
-from newsletter.rendering.checks import check_size, check_tree
+from newsletter.rendering.checks import check_page, check_tree
 from newsletter.rendering.errors import Finding, RenderError
 from newsletter.rendering.inlining import inline_css
 from newsletter.rendering.layout import lay_out, lay_out_text
@@ -29,7 +29,7 @@ from newsletter.rendering.merge import (
     subject_template,
 )
 from newsletter.rendering.plaintext import to_text
-from newsletter.rendering.tree import dress, parse_fragment, serialise
+from newsletter.rendering.tree import dress, forget_lines, parse_fragment, serialise
 
 __all__ = ["Finding", "RenderError", "RenderedIssue", "render_issue", "save_render"]
 
@@ -58,6 +58,7 @@ def render_issue(issue: Issue) -> RenderedIssue:
     tree = parse_fragment(to_html(mark_fields(issue.body_markdown)))
     dress(tree, allowed_fields(issue.mailing_list))
     findings = list(check_tree(issue, tree))
+    forget_lines(tree)
     web_html = fill_slots(serialise(deepcopy(tree)), {})
     links = rewrite_links(tree, utm_parameters(issue), track=urls.tracks_clicks)
     with translation.override(issue.language):
@@ -66,7 +67,7 @@ def render_issue(issue: Issue) -> RenderedIssue:
     html = _hide_braces(fold_html(inline_css(page)))
     _check_lines(html, text)
     _check_tokens(html, text)
-    findings += check_size(html)
+    findings += check_page(issue, html)
     return RenderedIssue(html, text, web_html, links, tuple(findings))
 
 

@@ -16,6 +16,7 @@ from newsletter.rendering.highlight import highlight_code
 from newsletter.rendering.merge import ANY_MARKER, RESERVED, resolve_fields, restore_fields
 
 CONTENT_WIDTH = 552  # CSS pixels of the column: images are scaled to it
+LINE_ATTRIBUTE = "data-line"  # on each block, from to_html until the checks have read it
 URL_ATTRIBUTES = ("href", "src")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _TASK = re.compile(r"\s*\[([ xX])\](?=\s)")
@@ -56,6 +57,24 @@ def dress(tree: HtmlElement, allowed: Collection[str]) -> None:
 def plain_text(element: HtmlElement) -> str:
     """All text of an element, on one line."""
     return " ".join("".join(element.itertext()).split())
+
+
+def line_of(element: HtmlElement) -> int | None:
+    """The line of the Markdown, from 1, on which the element's block begins; None where it is not known."""
+    near: HtmlElement | None = element
+    while near is not None:
+        line = near.get(LINE_ATTRIBUTE, "")
+        if line:
+            return int(line)
+        before = near.getprevious()
+        near = before if before is not None else near.getparent()
+    return None
+
+
+def forget_lines(tree: HtmlElement) -> None:
+    """Takes the lines' numbers out, in place: they are for the checks."""
+    for element in tree.iter():
+        element.attrib.pop(LINE_ATTRIBUTE, None)
 
 
 def _refuse_forged_slots(tree: HtmlElement) -> None:

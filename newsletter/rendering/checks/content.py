@@ -34,8 +34,8 @@ def check_tree(issue: Issue, tree: HtmlElement) -> Iterator[Finding]:
         yield from _check_image(image)
 
 
-def check_size(html: str) -> Iterator[Finding]:
-    """Is the finished HTML so large that Gmail cuts it?"""
+def check_page(_issue: Issue, html: str) -> Iterator[Finding]:
+    """Findings about the finished HTML."""
     size = len(html.encode())
     kilobytes = round(size / 1000)
     if size > CLIP_HTML_BYTES:
