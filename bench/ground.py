@@ -81,6 +81,27 @@ def korean_markdown(size_bytes: int) -> str:
     return "".join(parts)
 
 
+def mixed_markdown(size_bytes: int) -> str:
+    """A post of about so many bytes with all that posts hold: tables, code, quotes, footnotes, images, raw HTML, hundreds of links."""
+    parts: list[str] = []
+    size = number = 0
+    while size < size_bytes:
+        number += 1
+        part = (
+            f"## {number}. 오늘의 소식 Today 今日\n\n{WORD}"
+            f"[**글 {number}**](https://example.org/{number}?a=1&b=2#top)입니다.[^{number}] {WORD}\n"
+            f"* 첫째 https://example.org/bare/{number} 에서\n  - [ ] 둘째 {WORD}\n  - [x] 셋째 ~~아님~~\n\n"
+            f"| 이름 | 값 | 비고 |\n|:---|---:|---|\n| 가 | {number} | {WORD} |\n| 나 | `x|y` | 짧은 글 |\n\n"
+            f'```python\ndef answer_{number}(name: str) -> str:\n    # 설명\n    return f"안녕 {{name}}"  # {number}\n```\n\n'
+            f"> {WORD}\n> - 인용 {number}\n\n"
+            f'![그림 {number}](https://example.org/{number}.png?w=1200 "그림 설명 {number}")\n\n'
+            f'<div align="center"><p>{WORD}<b>굵게</b></p></div>\n\n용어 {number}\n: {WORD}\n\n[^{number}]: 각주 {WORD}\n\n'
+        )
+        parts.append(part)
+        size += len(part.encode())
+    return "".join(parts)
+
+
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
