@@ -1,0 +1,96 @@
+"""One Chromium for everything here, cut off from the network; left out in one line where it is missing, unless it is required."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, sync_playwright
+
+from newsletter.management.chromium import QUIET, find_chromium
+
+REQUIRED = os.environ.get("SOSIK_REQUIRE_SERVICES") == "1"
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps the tests of this folder in one process, so that one Chromium is enough."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """The browser itself; a test that opens contexts of its own closes them.
+
+    For this folder and not for the session: Playwright leaves an event loop running in its thread, and Django then takes every
+    query for one from async code. Here there is one thread and no such danger; other folders must not lose that guard.
+    """
+    chromium = find_chromium()
+    if chromium is None:
+        what = "the browser tests need Chromium (apt-get install chromium)"
+        if REQUIRED:
+            pytest.fail(f"SOSIK_REQUIRE_SERVICES=1, and {what}.", pytrace=False)
+        pytest.skip(what)
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        launched = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
+        yield launched
+        launched.close()
+
+
+class OpenPage(Protocol):
+    """Opens a text as a page and gives the page."""
+
+    def __call__(
+        self,
+        html: str,
+        *,
+        width: int = 700,
+        dark: bool = False,
+        image: bytes | None = None,
+        scripts: bool = True,
+    ) -> Page: ...
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens HTML `width` CSS pixels wide, in light or dark mode, without a network.
+
+    With `image` every picture asked for is answered by these PNG bytes, else by nothing, as in an inbox with pictures off.
+    """
+    contexts = []
+
+    def opened(
+        html: str, *, width: int = 700, dark: bool = False, image: bytes | None = None, scripts: bool = True
+    ) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=scripts,
+            service_workers="block",
+        )
+        contexts.append(context)
+        context.route("**/*", _answering(image))
+        page = context.new_page()
+        page.set_content(html, wait_until="load")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def _answering(image: bytes | None) -> Callable[[Route], None]:
+    def answer(route: Route) -> None:
+        if image is not None and route.request.resource_type == "image":
+            route.fulfill(body=image, content_type="image/png")
+        else:
+            route.abort()
+
+    return answer
