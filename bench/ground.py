@@ -13,21 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from newsletter.demo.system import find_free_port
+
 ROOT = Path(__file__).resolve().parent.parent
 WORD = "오늘의 소식을 전합니다. 새로운 기술과 사람들의 이야기를 모았습니다. "
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
 def running_sink() -> Iterator[tuple[int, str]]:
     """(port, name) of a server that accepts and forgets: postfix's smtp-sink where installed, else bench/sink.py."""
-    port = free_port()
+    port = find_free_port()
     program = shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is not None:
         user = ["-u", "postfix"] if os.geteuid() == 0 else []

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.utils.translation import gettext as _
 
 _TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[T ]+(\d{1,2}:\d{2}(?::\d{2})?)\s*(\S*)")
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998  # beyond them a zone's offset leads out of what datetime can hold
 _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})")
 
 
@@ -40,6 +41,8 @@ def read_send_time(value: str, zone: str) -> tuple[datetime, str]:
         moment = datetime.fromisoformat(f"{day}T{clock.zfill(5) if clock.count(':') == 1 else clock.zfill(8)}")
     except ValueError as error:
         raise SendTimeError(_("“%(key)s” is not a time."), _("Write 2026-11-24 09:00 +09:00.")) from error
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise SendTimeError(_("“%(key)s” is not a time."), _("Write 2026-11-24 09:00 +09:00."))
     aware = moment.replace(tzinfo=tzinfo)
     if aware.astimezone(UTC).astimezone(tzinfo).replace(tzinfo=None) != moment:
         what = _("“%(key)s” names a time that does not exist in %(zone)s: the clocks jump over it.")
