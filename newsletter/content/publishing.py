@@ -69,6 +69,11 @@ def save_draft(source: IssueSource, mailing_list: MailingList) -> Published:
     return Published(issue, "updated")
 
 
+def unsaved_issue(source: IssueSource, mailing_list: MailingList) -> Issue:
+    """The issue this source would become; nothing is saved, so the list may be unsaved too."""
+    return Issue(slug=source.slug, mailing_list=mailing_list, **_columns(source, mailing_list))
+
+
 def _columns(source: IssueSource, mailing_list: MailingList) -> dict[str, Any]:
     return {
         "subject": source.subject,
