@@ -20,6 +20,10 @@ from newsletter.rendering.errors import RenderError
 
 MAX_DEPTH = 40  # containers in containers; people stop at five, and every reader of the tree recurses
 
+LINE_ATTRIBUTE = (
+    "data-line"  # on each block of the HTML, from to_html until the checks have read it: its first line, from 1
+)
+
 _BULLET = re.compile(r"([-+*])(?= |$)")
 _NUMBER = re.compile(r"(\d{1,9})([.)])(?= |$)")
 _HEADING = re.compile(r"#{1,6}(?= |$)")
@@ -322,4 +326,13 @@ def keeps_indent(lines: list[str]) -> bool:
     return _KEEPS_INDENT.search("\n".join(lines)) is not None
 
 
-__all__ = ["MAX_DEPTH", "Block", "etree", "keeps_indent", "read_blocks", "split_tables", "split_terms"]
+__all__ = [
+    "LINE_ATTRIBUTE",
+    "MAX_DEPTH",
+    "Block",
+    "etree",
+    "keeps_indent",
+    "read_blocks",
+    "split_tables",
+    "split_terms",
+]

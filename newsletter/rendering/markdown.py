@@ -17,9 +17,18 @@ from markdown.extensions.def_list import DefListExtension
 from markdown.extensions.footnotes import FootnoteExtension
 from markdown.extensions.tables import TableExtension
 from markdown.inlinepatterns import InlineProcessor, SubstituteTagInlineProcessor
+from markdown.treeprocessors import Treeprocessor
 from markdown.util import AtomicString
 
-from newsletter.rendering.blocks import Block, etree, keeps_indent, read_blocks, split_tables, split_terms
+from newsletter.rendering.blocks import (
+    LINE_ATTRIBUTE,
+    Block,
+    etree,
+    keeps_indent,
+    read_blocks,
+    split_tables,
+    split_terms,
+)
 from newsletter.rendering.errors import RenderError
 
 MAX_MARKDOWN_LENGTH = 1_000_000  # characters
@@ -34,7 +43,7 @@ _TEXT_TAGS = (
 TAGS = frozenset(_TEXT_TAGS.split())
 _ALIGN = {"align", "valign"}
 ATTRIBUTES = {
-    "*": {"id", "lang", "dir", "title"},
+    "*": {"id", "lang", "dir", "title", LINE_ATTRIBUTE},
     "a": {"href"},
     "img": {"src", "alt", "width", "height"},
     "td": {"colspan", "rowspan", *_ALIGN},
@@ -54,6 +63,9 @@ ATTRIBUTES = {
 URL_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 _CLASS = re.compile(r"footnote|footnote-ref|footnote-backref|language-[\w+#.-]{1,40}")
 _SIZE = re.compile(r"\d{1,4}%?")
+_LINE = re.compile(r"[0-9]{1,7}")
+_TAG_AT_START = re.compile(r"^( *<[A-Za-z][A-Za-z0-9]*)(?=[\s/>]|$)")
+_NOTE = re.compile(r" {0,3}\[\^([^\]]*)\]:")
 _CLEANER = nh3.Cleaner(
     tags=set(TAGS),
     clean_content_tags={
@@ -80,6 +92,7 @@ _CLEANER = nh3.Cleaner(
 def to_html(markdown: str) -> str:
     """Safe HTML of a Markdown text: a fragment of allowed elements and attributes only.
 
+    Each block has LINE_ATTRIBUTE, the line on which it begins; tree.forget_lines takes it out again.
     Raises RenderError for text that is too long, too deep, or holds brackets by the thousand.
     """
     if len(markdown) > MAX_MARKDOWN_LENGTH:
@@ -112,6 +125,8 @@ def _filter_attribute(name: str, value: str) -> str | None:
         return value if _CLASS.fullmatch(value) else None
     if name in ("width", "height"):
         return value if _SIZE.fullmatch(value) else None
+    if name == LINE_ATTRIBUTE:
+        return value if _LINE.fullmatch(value) else None
     if name in ("href", "src"):
         return _filter_address(value)
     return value
@@ -142,7 +157,8 @@ class _Posts(Extension):
 
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802  (Python-Markdown's name)
         md.preprocessors.deregister("html_block")  # blocks.py knows HTML blocks within lists and quotes too
-        md.parser = _Parser(md)
+        md.parser = parser = _Parser(md)
+        md.treeprocessors.register(_NoteLines(parser), "note_lines", 49)  # footnotes exist from 50 on
         md.parser.blockprocessors.register(ReferenceProcessor(md.parser), "reference", 15)
         md.parser.blockprocessors.register(ParagraphProcessor(md.parser), "paragraph", 10)
         if md.delimiters is not None:
@@ -158,11 +174,14 @@ class _Parser(BlockParser):
     def __init__(self, md: Markdown) -> None:
         super().__init__(md)
         self.bracket_work = 0
+        self.note_lines: dict[str, int] = {}  # footnote's name: its line
+        self._knows_lines = False  # not in what Python-Markdown cut out of the text and gives back to be parsed
 
     def parseDocument(self, lines: Iterable[str]) -> etree.ElementTree:  # noqa: N802
         self.bracket_work = 0
+        self.note_lines = {}
         self.root = etree.Element(self.md.doc_tag)
-        self._parse_lines(self.root, list(lines))
+        self._parse_lines(self.root, list(lines), knows_lines=True)
         return etree.ElementTree(self.root)
 
     def parseChunk(self, parent: etree.Element, text: str) -> None:  # noqa: N802
@@ -173,15 +192,18 @@ class _Parser(BlockParser):
         blocks.clear()
         self._parse_lines(parent, lines)
 
-    def _parse_lines(self, parent: etree.Element, lines: list[str]) -> None:
+    def _parse_lines(self, parent: etree.Element, lines: list[str], *, knows_lines: bool = False) -> None:
+        before, self._knows_lines = self._knows_lines, knows_lines
         document = read_blocks(lines)
         self._add_children(parent, document, tight=self.state.isstate("list"))
+        self._knows_lines = before
 
     def _add_children(self, parent: etree.Element, block: Block, *, tight: bool) -> None:
         for child in block.children:
+            known = len(parent)
             match child.kind:
                 case "paragraph":
-                    self._add_paragraph(parent, child.lines, tight=tight)
+                    self._add_paragraph(parent, child, tight=tight)
                 case "heading":
                     etree.SubElement(parent, f"h{child.start}").text = " ".join(child.lines).strip()
                 case "rule":
@@ -189,31 +211,63 @@ class _Parser(BlockParser):
                 case "code":
                     _add_code(parent, child)
                 case "html":
-                    etree.SubElement(parent, "p").text = self.md.htmlStash.store("\n".join(child.lines))
+                    self._add_html(parent, child)
+                    continue  # its own tags have the lines
                 case "quote":
                     self._add_children(etree.SubElement(parent, "blockquote"), child, tight=False)
                 case "list":
                     self._add_list(parent, child)
+            self._number(parent, known, child.first)
+
+    def _number(self, parent: etree.Element, known: int, line: int) -> None:
+        """Tells the parent's children, from number `known` on, the line on which they begin."""
+        for element in parent[known:] if self._knows_lines else ():
+            if LINE_ATTRIBUTE not in element.attrib:
+                element.set(LINE_ATTRIBUTE, str(line + 1))
 
     def _add_list(self, parent: etree.Element, block: Block) -> None:
         element = etree.SubElement(parent, "ul" if block.marker in "-+*" else "ol")
         if element.tag == "ol" and block.start != 1:
             element.set("start", str(block.start))
         tight = not block.is_loose()
-        for item in block.children:
+        for number, item in enumerate(block.children):
             self._add_children(etree.SubElement(element, "li"), item, tight=tight)
+            self._number(element, number, item.first)
 
-    def _add_paragraph(self, parent: etree.Element, lines: list[str], *, tight: bool) -> None:
+    def _add_html(self, parent: etree.Element, block: Block) -> None:
+        lines = block.lines
+        if self._knows_lines:
+            lines = [
+                _TAG_AT_START.sub(rf"\1 {LINE_ATTRIBUTE}={n}", line) for n, line in enumerate(lines, block.first + 1)
+            ]
+        text = "\n".join(lines).strip()
+        etree.SubElement(parent, "p").text = self.md.htmlStash.store(text)
+
+    def _add_paragraph(self, parent: etree.Element, block: Block, *, tight: bool) -> None:
+        lines, first = block.lines, block.first
         self._count_brackets(lines)
         self.state.set("list" if tight else "block")
         if keeps_indent(lines):
+            if self._knows_lines:
+                notes = ((n, _NOTE.match(line)) for n, line in enumerate(lines, first + 1))
+                self.note_lines |= {match.group(1): n for n, match in notes if match}
             super().parseBlocks(parent, ["\n".join(block) for block in split_terms(lines)])
         else:
             stripped = [line.lstrip(" ") for line in lines]
             stripped[-1] = stripped[-1].rstrip(" ")
             for part in split_tables(stripped):
+                known = len(parent)
                 super().parseBlocks(parent, ["\n".join(part)])
+                self._number_rows(parent, known, first)
+                first += len(part)
         self.state.reset()
+
+    def _number_rows(self, parent: etree.Element, known: int, line: int) -> None:
+        """Each row of a table stands on a line of its own; below the head there is the one with the dashes."""
+        self._number(parent, known, line)
+        for table in parent[known:] if self._knows_lines else ():
+            for n, row in enumerate(table.iter("tr")):
+                row.set(LINE_ATTRIBUTE, str(line + 1 + n + (n > 0)))
 
     def _count_brackets(self, lines: list[str]) -> None:
         text = "\n".join(lines)
@@ -232,6 +286,23 @@ def _add_code(parent: etree.Element, block: Block) -> None:
     if block.language:
         code.set("class", f"language-{block.language}")
     code.text = AtomicString("\n".join(lines) + "\n")
+
+
+class _NoteLines(Treeprocessor):
+    """Footnotes are moved to the end; their lines are where they were written."""
+
+    def __init__(self, parser: _Parser) -> None:
+        super().__init__(parser.md)
+        self._parser = parser
+
+    def run(self, root: etree.Element) -> None:
+        """Numbers each footnote, and the block of them all with the first."""
+        for notes in root.findall("div[@class='footnote']"):
+            for note in notes.iter("li"):
+                line = self._parser.note_lines.get(note.get("id", "").removeprefix("fn:"))
+                if line:
+                    note.set(LINE_ATTRIBUTE, str(line))
+                    notes.attrib.setdefault(LINE_ATTRIBUTE, str(line))
 
 
 class _BareLink(InlineProcessor):

@@ -11,12 +11,12 @@ from django.utils.translation import gettext as _
 from lxml import etree, html
 from lxml.html import HtmlElement
 
+from newsletter.rendering.blocks import LINE_ATTRIBUTE
 from newsletter.rendering.errors import RenderError
 from newsletter.rendering.highlight import highlight_code
 from newsletter.rendering.merge import ANY_MARKER, RESERVED, resolve_fields, restore_fields
 
 CONTENT_WIDTH = 552  # CSS pixels of the column: images are scaled to it
-LINE_ATTRIBUTE = "data-line"  # on each block, from to_html until the checks have read it
 URL_ATTRIBUTES = ("href", "src")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _TASK = re.compile(r"\s*\[([ xX])\](?=\s)")
