@@ -7,9 +7,7 @@ put the frame back to where the editor was reading; without scripts that right i
 from __future__ import annotations
 
 import re
-from html import escape
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
@@ -18,17 +16,15 @@ from django.views.decorators.http import require_http_methods, require_POST
 from newsletter.desk.forms import DraftForm
 from newsletter.models import Issue
 from newsletter.rendering.errors import RenderError
-from newsletter.rendering.merge import fill_slots, plain_subject
+from newsletter.rendering.looking import DEAD_TOKEN, html_to_look_at, text_to_look_at
+from newsletter.rendering.merge import TOKEN, fill_slots, plain_subject
 from newsletter.rendering.render import RenderedIssue, render_issue
-from newsletter.tokens import TOKEN_LENGTH
 
 FRAME_POLICY = (
     "default-src 'none'; img-src https: data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'self'; sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
 )
 GMAIL_CLIP_BYTES = 102_000  # above it Gmail hides the rest, unsubscribe link included
-# Has a token's shape and no signature: a link that should leak from a preview does nothing.
-_NOBODY = {"token": "preview".ljust(TOKEN_LENGTH, "-")}
 
 
 @require_http_methods(["GET", "POST"])
@@ -42,9 +38,9 @@ def preview(request: HttpRequest, pk: int) -> HttpResponse:
         response = render(request, "desk/preview_failed.html", {"error": error})
     else:
         if wants_text:
-            response = render(request, "desk/preview_text.html", {"text": fill_slots(text, _NOBODY)})
+            response = render(request, "desk/preview_text.html", {"text": text_to_look_at(text, links, {})})
         else:
-            response = HttpResponse(_for_a_frame(fill_slots(html, _NOBODY), links))
+            response = HttpResponse(_for_a_frame(html_to_look_at(html, links, {})))
     response.headers["Content-Security-Policy"] = FRAME_POLICY
     return response
 
@@ -76,22 +72,13 @@ def _mail_of(request: HttpRequest, issue: Issue) -> tuple[str, str, tuple[str, .
     return rendered.html, rendered.text, rendered.links
 
 
-def _for_a_frame(html: str, links: tuple[str, ...]) -> str:
-    """Links lead where they will lead, past our counter and in a tab of their own; the pixel is left out."""
-    own = re.escape(settings.SITE_URL.rstrip("/"))
-    token = _NOBODY["token"]
-
-    def direct(match: re.Match[str]) -> str:
-        number = int(match[1])
-        return escape(links[number - 1]) if number <= len(links) else match[0]
-
-    html = re.sub(rf"{own}/c/(\d+)/{token}", direct, html)
-    html = re.sub(rf'<img[^>]+src="{own}/o/{token}"[^>]*>', "", html)
+def _for_a_frame(html: str) -> str:
+    """Links open in a tab of their own."""
     return re.sub(r"<head\b[^>]*>", lambda match: f'{match[0]}<base target="_blank">', html, count=1)
 
 
 def _size_of(rendered: RenderedIssue) -> dict[str, object]:
-    size_bytes = len(fill_slots(rendered.html, _NOBODY).encode())
+    size_bytes = len(fill_slots(rendered.html, {TOKEN.name: DEAD_TOKEN}).encode())
     return {
         "kilobytes": round(size_bytes / 1000, 1),
         "is_clipped": size_bytes > GMAIL_CLIP_BYTES,
