@@ -53,7 +53,7 @@ def on_opt_in_requested(subscription_id: int, **kwargs: Any) -> None:
 
 @receiver(unsubscribed)
 def on_unsubscribed(subscription_id: int, issue_id: int | None = None, **kwargs: Any) -> None:
-    """Somebody left by an issue's link: that issue counts it."""
+    """Somebody left by an issue's link: that issue counts it, in the transaction in which they leave."""
     if issue_id is None:
         return
     subscriber_id = Subscription.objects.values_list("subscriber_id", flat=True).filter(pk=subscription_id).first()

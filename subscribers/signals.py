@@ -1,4 +1,8 @@
-"""What happened to a person, told to whoever listens (newsletter/receivers.py does). Sent on commit."""
+"""What happened to a person, told to whoever listens (newsletter/receivers.py does). Sent on commit, but for `unsubscribed`.
+
+That one is sent inside the transaction, under a savepoint: what its receivers write stands or falls with the leaving, and what fails
+in them holds nobody back.
+"""
 
 from django.dispatch import Signal
 

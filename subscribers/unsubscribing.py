@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from functools import partial
 
@@ -11,6 +12,8 @@ from django.utils import timezone
 from subscribers.consent import record
 from subscribers.models import ConsentEvent, Subscription
 from subscribers.signals import subscribed, unsubscribed
+
+log = logging.getLogger(__name__)
 
 UNDO_DAYS = 30
 
@@ -27,9 +30,7 @@ def unsubscribe(subscriber_id: int, list_id: int, *, source: str, ip: str = "", 
             return False
         record(ConsentEvent.Kind.UNSUBSCRIBED, subscriber_id, list_id, source=source, ip=ip, at=now)
         subscription_id = standing.values_list("pk", flat=True).get()
-        transaction.on_commit(
-            partial(unsubscribed.send, Subscription, subscription_id=subscription_id, issue_id=issue_id), robust=True
-        )
+        _tell(subscription_id, issue_id)
     return True
 
 
@@ -49,3 +50,15 @@ def undo_unsubscribe(subscriber_id: int, list_id: int, *, source: str, ip: str =
         subscription_id = standing.values_list("pk", flat=True).get()
         transaction.on_commit(partial(subscribed.send, Subscription, subscription_id=subscription_id), robust=True)
     return True
+
+
+def _tell(subscription_id: int, issue_id: int | None) -> None:
+    """Lets whoever counts do so in the transaction that unsubscribes: a worker killed after it would lose the count for good.
+
+    What they write is undone if they fail, and the person has left all the same.
+    """
+    try:
+        with transaction.atomic():
+            unsubscribed.send(Subscription, subscription_id=subscription_id, issue_id=issue_id)
+    except Exception:
+        log.exception("unsubscribe.uncounted subscription=%d", subscription_id)

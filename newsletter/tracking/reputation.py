@@ -37,7 +37,9 @@ def apply_feedback(feedback: Feedback) -> bool:
 
 
 def note_unsubscribed(issue_id: int, subscriber_id: int, at: datetime) -> None:
-    """Counts an unsubscribe with the issue that was its occasion, once a reader."""
+    """Counts an unsubscribe with the issue that was its occasion, once a reader; an issue that is gone counts nothing."""
+    if not Issue.objects.filter(pk=issue_id).exists():
+        return  # its counters' foreign key would fail only at the commit, and take the leaving with it
     if _note_first(issue_id, subscriber_id, "unsubscribed_at", at):
         _count(issue_id, "unsubscribes_count")
 

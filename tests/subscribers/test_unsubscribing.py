@@ -1,16 +1,21 @@
 """Leaving always works, works twice, and can be undone for thirty days."""
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
+from newsletter.models import Delivery, IssueStats
 from subscribers.models import ConsentEvent, Subscription
 from subscribers.signals import unsubscribed
 from subscribers.unsubscribing import UNDO_DAYS, undo_unsubscribe, unsubscribe
-from tests.factories import make_confirmed, make_list, make_subscriber
+from tests.factories import make_confirmed, make_issue, make_list, make_subscriber
 
 pytestmark = pytest.mark.django_db
+Counted = Callable[[int], AbstractContextManager[None]]
 
 
 def test_leaving_twice_is_one_event_and_one_signal(django_capture_on_commit_callbacks) -> None:
@@ -82,3 +87,58 @@ def test_who_never_confirmed_is_not_subscribed_by_an_undo() -> None:
     assert unsubscribe(reader.pk, mailing_list.pk, source="test")
     assert not undo_unsubscribe(reader.pk, mailing_list.pk, source="undo")
     assert Subscription.objects.get().status == "unsubscribed"
+
+
+def leave_by_a_mail(counted: Counted) -> Subscription:
+    """A reader of an issue that has gone out leaves by its link."""
+    mailing_list = make_list()
+    reader = make_confirmed(mailing_list)
+    issue = make_issue(mailing_list)
+    Delivery.objects.create(subscriber_id=reader.pk, issue_id=issue.pk, batch_number=1)
+    with counted(issue.pk):
+        assert unsubscribe(reader.pk, mailing_list.pk, source="one-click", issue_id=issue.pk)
+    return Subscription.objects.get(subscriber=reader)
+
+
+def test_leaving_is_counted_before_anything_is_committed() -> None:
+    """In one transaction: a worker killed behind it would otherwise lose the count for good."""
+
+    @contextmanager
+    def counted(issue_id: int) -> Iterator[None]:
+        yield
+        assert connection.run_on_commit == []
+        assert IssueStats.objects.get(pk=issue_id).unsubscribes_count == 1
+
+    assert leave_by_a_mail(counted).status == "unsubscribed"
+
+
+@pytest.mark.parametrize("failure", ["error", "database"])
+def test_a_failing_count_holds_nobody_back(failure: str, caplog: pytest.LogCaptureFixture) -> None:
+    def count(**_: object) -> None:
+        IssueStats.objects.update(unsubscribes_count=99)
+        if failure == "error":
+            raise RuntimeError("no counting today")
+        IssueStats.objects.create(pk=IssueStats.objects.get().pk)  # a second row of the same key
+
+    @contextmanager
+    def counted(issue_id: int) -> Iterator[None]:
+        IssueStats.objects.create(pk=issue_id, unsubscribes_count=5)
+        unsubscribed.connect(count)
+        try:
+            yield
+        finally:
+            unsubscribed.disconnect(count)
+        assert IssueStats.objects.get(pk=issue_id).unsubscribes_count == 5
+
+    assert leave_by_a_mail(counted).status == "unsubscribed"
+    assert ConsentEvent.objects.get().kind == "unsubscribed"
+    assert [record.getMessage().split()[0] for record in caplog.records] == ["unsubscribe.uncounted"]
+
+
+def test_leaving_by_the_mail_of_an_issue_that_is_gone_is_leaving_all_the_same() -> None:
+    mailing_list = make_list()
+    reader = make_confirmed(mailing_list)
+    Delivery.objects.create(subscriber_id=reader.pk, issue_id=4711, batch_number=1)
+    assert unsubscribe(reader.pk, mailing_list.pk, source="one-click", issue_id=4711)
+    assert Subscription.objects.get(subscriber=reader).status == "unsubscribed"
+    assert not IssueStats.objects.exists()
