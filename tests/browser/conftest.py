@@ -48,42 +48,36 @@ class OpenPage(Protocol):
     """Opens a text as a page and gives the page."""
 
     def __call__(
-        self,
-        html: str,
-        *,
-        width: int = 700,
-        dark: bool = False,
-        image: bytes | None = None,
-        scripts: bool = True,
+        self, html: str, *, width: int = 700, dark: bool = False, image: bytes | None = None, scripts: bool = True
     ) -> Page: ...
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 def open_page(browser: Browser) -> Iterator[OpenPage]:
     """Opens HTML `width` CSS pixels wide, in light or dark mode, without a network.
 
-    With `image` every picture asked for is answered by these PNG bytes, else by nothing, as in an inbox with pictures off.
+    With `image` every picture asked for is answered by these PNG bytes, else by nothing, as in an inbox with pictures off. The page
+    that was opened before is gone: one page is used again and again, since a new one takes a third of a second.
     """
-    contexts = []
+    pages: dict[bool, Page] = {}
 
     def opened(
         html: str, *, width: int = 700, dark: bool = False, image: bytes | None = None, scripts: bool = True
     ) -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme="dark" if dark else "light",
-            java_script_enabled=scripts,
-            service_workers="block",
-        )
-        contexts.append(context)
-        context.route("**/*", _answering(image))
-        page = context.new_page()
+        if scripts not in pages:
+            pages[scripts] = browser.new_context(java_script_enabled=scripts, service_workers="block").new_page()
+        page = pages[scripts]
+        page.goto("about:blank")  # a window of its own: set_content alone would keep the last one's variables
+        page.unroute_all()
+        page.route("**/*", _answering(image))
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(media="screen", color_scheme="dark" if dark else "light")
         page.set_content(html, wait_until="load")
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page in pages.values():
+        page.context.close()
 
 
 def _answering(image: bytes | None) -> Callable[[Route], None]:
