@@ -67,7 +67,7 @@ def render_issue(issue: Issue) -> RenderedIssue:
     html = _hide_braces(fold_html(inline_css(page)))
     _check_lines(html, text)
     _check_tokens(html, text)
-    findings += check_page(issue, html)
+    findings += check_page(issue, html, text)
     return RenderedIssue(html, text, web_html, links, tuple(findings))
 
 

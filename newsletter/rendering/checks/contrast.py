@@ -1,0 +1,59 @@
+"""Text that is hard to read: too little contrast to its background, in a light or in a dark inbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.utils.translation import gettext as _
+from lxml.html import HtmlElement
+
+from newsletter.rendering.checks.cascade import Look, Scheme, has_dark_look, looks_of
+from newsletter.rendering.checks.codes import found, shorten
+from newsletter.rendering.checks.colours import Colour, contrast
+from newsletter.rendering.errors import Finding
+from newsletter.rendering.merge import ANY_MARKER
+
+# WCAG 2.2, success criterion 1.4.3.
+ENOUGH = 4.5
+ENOUGH_FOR_LARGE = 3.0
+
+
+def check_contrast(root: HtmlElement) -> Iterator[Finding]:
+    """One finding for each pair of colours that is too faint, with the first text that has it."""
+    schemes: tuple[Scheme, ...] = ("light", "dark") if has_dark_look(root) else ("light",)
+    for scheme in schemes:
+        seen: set[tuple[Colour, Colour, bool]] = set()
+        for element, look in looks_of(root, scheme):
+            pair = (look.colour, look.below, look.is_large)
+            if pair in seen or look.is_hidden or look.size <= 1:
+                continue
+            text = _own_text(element)
+            if text:
+                seen.add(pair)
+                yield from _judge(text, look, scheme)
+
+
+def _judge(text: str, look: Look, scheme: Scheme) -> Iterator[Finding]:
+    colour = look.colour.over(look.below)
+    ratio = contrast(colour, look.below)
+    needed = ENOUGH_FOR_LARGE if look.is_large else ENOUGH
+    if ratio >= needed:
+        return
+    words = {"text": text, "colour": colour, "below": look.below, "ratio": f"{ratio:.1f}", "needed": f"{needed:.1f}"}
+    message = (
+        _("“%(text)s” is %(colour)s on %(below)s in dark inboxes: a contrast of %(ratio)s, where %(needed)s is needed.")
+        if scheme == "dark"
+        else _("“%(text)s” is %(colour)s on %(below)s: a contrast of %(ratio)s, where %(needed)s is needed.")
+    )
+    remedy = _("Choose a darker or a lighter colour for the list, or correct its CSS.")
+    yield found("low-contrast", message % words, remedy, place=text)
+
+
+def _own_text(element: HtmlElement) -> str:
+    """The first words that stand directly within the element."""
+    if element.tag in ("style", "title", "script"):
+        return ""
+    for text in (element.text, *(child.tail for child in element)):
+        if text and text.strip():
+            return shorten(ANY_MARKER.sub("…", text), 40)
+    return ""

@@ -1,0 +1,49 @@
+"""Merge fields of which most readers would see nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.utils.translation import gettext as _
+from lxml.html import HtmlElement
+
+from newsletter.models import Issue
+from newsletter.rendering.checks.codes import found
+from newsletter.rendering.checks.places import Places
+from newsletter.rendering.errors import Finding
+from newsletter.rendering.merge import RESERVED, Slot, allowed_fields, mark_line, split_slots
+
+_ALWAYS_THERE = frozenset({"email", "token"})
+
+
+def check_fields(issue: Issue, tree: HtmlElement, places: Places) -> Iterator[Finding]:
+    """One finding for each field that stands somewhere without a default. Raises RenderError for one that is not allowed."""
+    seen: set[str] = set()
+    for place, line, marked in _marked_texts(issue, tree, places):
+        for slot in split_slots(marked):
+            if isinstance(slot, str) or slot.default or slot.name in _ALWAYS_THERE | seen:
+                continue
+            seen.add(slot.name)
+            yield _found(slot, place, line)
+
+
+def _marked_texts(issue: Issue, tree: HtmlElement, places: Places) -> Iterator[tuple[str, int | None, str]]:
+    allowed = allowed_fields(issue.mailing_list)
+    for place, text in (("subject", issue.subject), ("preheader", issue.preheader)):
+        yield place, None, mark_line(text, "text", allowed)
+    for element in tree.iter():
+        for text in (element.text, element.tail, *element.attrib.values()):
+            if text and RESERVED in text:
+                yield "", places.find(element, "{{"), text
+
+
+def _found(slot: Slot, place: str, line: int | None) -> Finding:
+    field = "{{ " + slot.name + " }}"
+    return found(
+        "field-without-default",
+        _("%(field)s has no default: a reader without a value sees a gap.") % {"field": field},
+        _('Write %(field)s with the word for everybody else: {{ %(name)s|default:"reader" }}.')
+        % {"field": field, "name": slot.name},
+        place=place or field,
+        line=line,
+    )
