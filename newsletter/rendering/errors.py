@@ -5,17 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from django.utils.translation import gettext as _
+
 
 class RenderError(Exception):
-    """An issue cannot become a mail: what is wrong, and what to do about it."""
+    """An issue cannot become a mail: what is wrong, what to do about it, and on which line of the Markdown, where that is known."""
 
-    def __init__(self, what: str, advice: str) -> None:
+    def __init__(self, what: str, advice: str, *, line: int | None = None) -> None:
         super().__init__(what, advice)
         self.what = what
         self.advice = advice
+        self.line = line
 
     def __str__(self) -> str:
-        return f"{self.what} {self.advice}"
+        message = f"{self.what} {self.advice}"
+        if self.line is None:
+            return message
+        return _("Line %(line)d: %(message)s") % {"line": self.line, "message": message}
+
+
+class FieldError(RenderError):
+    """A merge field that the list does not have, that is not well written, or that stands where none can.
+
+    `column` is the Issue's column it stands in: body_markdown, subject or preheader.
+    """
+
+    def __init__(self, what: str, advice: str, *, line: int | None = None, column: str = "body_markdown") -> None:
+        super().__init__(what, advice, line=line)
+        self.column = column
 
 
 @dataclass(frozen=True, slots=True)

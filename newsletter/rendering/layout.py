@@ -7,7 +7,7 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
 from newsletter.models import Issue
-from newsletter.rendering.links import PersonalUrls, web_url
+from newsletter.rendering.links import PersonalUrls
 from newsletter.rendering.merge import allowed_fields, mark_line
 from newsletter.rendering.plaintext import underline, wrap_text
 from newsletter.rendering.tree import CONTENT_WIDTH
@@ -30,7 +30,7 @@ def lay_out(issue: Issue, body_html: str, urls: PersonalUrls) -> str:
         # Markdown's output, washed by nh3 in markdown.sanitise.
         "body": mark_safe(body_html),  # noqa: S308
         "urls": urls,
-        "web_url": web_url(issue),
+        "web_url": urls.web_page,
         "direction": "rtl" if issue.language.split("-")[0].lower() in RIGHT_TO_LEFT else "ltr",
         "width": CONTENT_WIDTH + 48,
     }
@@ -47,6 +47,6 @@ def lay_out_text(issue: Issue, body_text: str, urls: PersonalUrls) -> str:
         "reason": "\n".join(wrap_text(reason)),
         "mailing_list": issue.mailing_list,
         "urls": urls,
-        "web_url": web_url(issue),
+        "web_url": urls.web_page,
     }
     return render_to_string("email/issue.txt", context).strip("\n") + "\n"

@@ -1,15 +1,21 @@
-"""Short lines: SMTP carries at most 998 octets between two line ends, and a Korean paragraph is one line of thousands."""
+"""Short lines: SMTP carries at most 998 octets between two line ends, and a Korean paragraph is one line of thousands.
+
+A slot counts as the longest value that may be filled in, so that no reader's name can stretch a line past the limit.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from newsletter.rendering.merge import ANY_MARKER, RESERVED
+from newsletter.rendering.merge import ANY_MARKER, MAX_VALUE_OCTETS, RESERVED, TOKEN, mark_slot
+from subscribers.tokens import TOKEN_LENGTH
 
-MAX_LINE_OCTETS = 600  # leaves room for slots: they count as 60 octets each, a value may have more
-SLOT_OCTETS = 60
+LINE_LIMIT = 990  # octets; SMTP's is 998
+MAX_LINE_OCTETS = 600  # where there is a choice: an attribute that cannot be broken still finds room behind it
+_TOKEN = mark_slot(TOKEN)
 _TOKENS = re.compile(r"""<!--.*?-->|<(?:[^>"']|"[^"]*"|'[^']*')*>|[^<]+|<""", re.DOTALL)
+_INDENT = re.compile("[ >]*")
 _UNITS = re.compile(rf"({ANY_MARKER.pattern}|&[A-Za-z0-9#]+;|\s)")
 _ATTRIBUTE = re.compile(r"""\s+([^\s=<>"']+(?:="[^"]*"|='[^']*')?)""")
 _VERBATIM = ("style", "pre", "title", "textarea")
@@ -31,18 +37,40 @@ def fold_html(page: str) -> str:
             tag = name.group(1).lower()
             if tag in _VERBATIM:
                 verbatim = "" if token.startswith("</") else tag
-        elif verbatim in ("style", "title", "textarea"):
+        elif verbatim in ("style", "textarea"):
             folder.add(token)
-        else:
-            folder.add_text(token, spaces_break=not verbatim)
+        else:  # a title shows no line end, and would show a comment
+            folder.add_text(token, spaces_break=verbatim != "pre", gap="\n" if verbatim == "title" else "<!--\n-->")
     return folder.text()
 
 
+def fold_text(text: str) -> str:
+    """The same text with no line longer than LINE_LIMIT, but for one address; a new line begins with the old one's indent or quote mark."""
+    return "\n".join(short for line in text.split("\n") for short in _fold_line(line))
+
+
+def _fold_line(line: str) -> Iterator[str]:
+    if octets(line) <= LINE_LIMIT:
+        yield line
+        return
+    indent = _INDENT.match(line)
+    start = indent.group() if indent else ""
+    short, length = start, octets(start)
+    for word in re.findall(r" *[^ ]+| +$", line[len(start) :]):
+        for unit in [word] if "://" in word else _units(word):
+            if short != start and length + octets(unit) > LINE_LIMIT:
+                yield short.rstrip()
+                unit = unit.lstrip()
+                short, length = start, octets(start)
+            short, length = short + unit, length + octets(unit)
+    yield short
+
+
 def octets(text: str) -> int:
-    """Octets in UTF-8 once the slots are filled."""
+    """Octets in UTF-8 once the slots are filled with the longest values."""
     if RESERVED not in text:
         return len(text) if text.isascii() else len(text.encode())
-    return len(ANY_MARKER.sub("x" * SLOT_OCTETS, text).encode())
+    return len(ANY_MARKER.sub("x" * MAX_VALUE_OCTETS, text.replace(_TOKEN, "x" * TOKEN_LENGTH)).encode())
 
 
 class _Folder:
@@ -67,7 +95,7 @@ class _Folder:
                 piece = "\n" + piece[1:]
             self.add(piece)
 
-    def add_text(self, text: str, *, spaces_break: bool) -> None:
+    def add_text(self, text: str, *, spaces_break: bool, gap: str) -> None:
         if self._length + octets(text) <= MAX_LINE_OCTETS or (spaces_break and not text.strip()):
             self.add(text)
             return
@@ -77,7 +105,7 @@ class _Folder:
                 if spaces_break and unit == " ":
                     unit = "\n"
                 elif self._length > 10:
-                    self.add("<!--\n-->")
+                    self.add(gap)
             self.add(unit)
 
 

@@ -1,4 +1,9 @@
-"""Links of an issue: numbered, tagged with utm parameters, and rewritten to our redirect where the list tracks clicks."""
+"""Links of an issue: numbered, tagged with utm parameters, and rewritten to our redirect where the list tracks clicks.
+
+A link with a merge field leads each reader elsewhere. To track it, its row would have to be a template that the redirect fills with a
+stranger's token in hand, and redirects go to Link rows as they stand and nowhere else: so it goes straight there, uncounted, and the
+pre-flight check says so.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +17,13 @@ from lxml.html import HtmlElement
 
 from newsletter.models import Issue
 from newsletter.rendering.merge import RESERVED, TOKEN, mark_slot
+from newsletter.tokens import web_token
 from subscribers.models import MailingList
 
-_HAS_UTM = re.compile(r"[?&;]utm_[a-z]+=", re.IGNORECASE)
+# A parameter of the link's own, in its query or (as Google Analytics takes it too) in its fragment; also after an &amp; escaped twice.
+_HAS_UTM = re.compile(r"[?&;#]utm_[a-z_]+(?=[=&;#]|$)", re.IGNORECASE)
+_ENDS = "".join(map(chr, range(0x21)))  # what browsers drop at both ends of an address: spaces and control characters
+_BREAKS = str.maketrans("", "", "\t\n\r")  # and what they drop within it (WHATWG URL, section 4.4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +33,26 @@ class PersonalUrls:
     unsubscribe: str
     open_pixel: str
     tracks_clicks: bool
+    web_page: str  # where the issue stands on the web; empty when it does not
 
     @staticmethod
-    def of(issue: Issue) -> PersonalUrls:
-        """The addresses for this issue under its own and its list's tracking switches."""
+    def of(issue: Issue, *, continues: bool = False) -> PersonalUrls:
+        """The addresses for this issue under its own and its list's tracking switches; `continues`: the mail ends early."""
         tracks = issue.mailing_list.tracking_policy != MailingList.TrackingPolicy.OFF
         token = mark_slot(TOKEN)
         return PersonalUrls(
             unsubscribe=f"{settings.SITE_URL}/u/{token}",
             open_pixel=f"{settings.SITE_URL}/o/{token}" if tracks and issue.track_opens else "",
             tracks_clicks=tracks and issue.track_clicks,
+            web_page=web_url(issue, continues=continues),
         )
 
 
-def web_url(issue: Issue) -> str:
-    """The issue's page in the archive; empty when the archive does not show it."""
-    if not (issue.in_archive and issue.mailing_list.is_public):
-        return ""
-    return f"{settings.SITE_URL}/{issue.mailing_list.slug}/{quote(issue.slug)}/"
+def web_url(issue: Issue, *, continues: bool = False) -> str:
+    """The issue's page in the archive; where the archive does not show it, an unlisted page if the mail continues there, else empty."""
+    if issue.in_archive and issue.mailing_list.is_public:
+        return f"{settings.SITE_URL}/{issue.mailing_list.slug}/{quote(issue.slug)}/"
+    return f"{settings.SITE_URL}/w/{web_token(issue.pk or 0)}/" if continues else ""
 
 
 def utm_parameters(issue: Issue) -> dict[str, str]:
@@ -63,8 +74,14 @@ def tag_url(url: str, parameters: Mapping[str, str]) -> str:
         return url
     address, hash_mark, fragment = url.partition("#")
     query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
-    separator = "" if address.endswith(("?", "&")) else "&" if "?" in address else "?"
+    _path, question_mark, own_query = address.partition("?")
+    separator = "?" if not question_mark else "" if not own_query or own_query.endswith("&") else "&"
     return f"{address}{separator}{query}{hash_mark}{fragment}"
+
+
+def clean_url(url: str) -> str:
+    """The address as every browser reads it, and otherwise as it was typed: no line end can get into the redirect's header."""
+    return url.strip(_ENDS).translate(_BREAKS).replace(" ", "%20")
 
 
 def is_web_url(url: str) -> bool:
@@ -79,13 +96,12 @@ def is_web_url(url: str) -> bool:
 def rewrite_links(tree: HtmlElement, parameters: Mapping[str, str], *, track: bool) -> tuple[str, ...]:
     """Tags every web link in place and, if `track`, sends it through /c/<number>/<token>; returns the URLs, number 1 first.
 
-    Equal URLs share a number. A link with a merge field differs from reader to reader, so it has no number and goes straight there;
-    mailto, tel, anchors and our own personal pages stay as they are.
+    Equal URLs share a number. A link with a merge field has none; mailto, tel, anchors and our own personal pages stay as they are.
     """
     numbers: dict[str, int] = {}
     token = mark_slot(TOKEN)
     for link in tree.iter("a"):
-        url = (link.get("href") or "").replace(" ", "%20")
+        url = clean_url(link.get("href") or "")
         if not is_web_url(url) or _is_ours(url):
             continue
         url = tag_url(url, parameters)

@@ -4,6 +4,8 @@ An editor writes `{{ name|default:"reader" }}`. Before Markdown sees it, the fie
 which Markdown, nh3, premailer and URL quoting leave alone in text, in addresses and in attributes. In the tree that Markdown made,
 each marker is given its place (text, URL, ...), which says how a value is escaped; in code it turns back into what was typed.
 A value is filled in after the mail is cut at its markers and is never read again: nothing in it can become a field.
+
+In an address a field may stand behind the host only, so that no reader's value decides where a link leads.
 """
 
 from __future__ import annotations
@@ -12,15 +14,16 @@ import html
 import re
 import unicodedata
 from base64 import b32decode, b32encode
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal, assert_never
 from urllib.parse import quote
 
 from django.utils.translation import gettext as _
 
 from newsletter.models import Issue
-from newsletter.rendering.errors import RenderError
+from newsletter.rendering.errors import FieldError, RenderError
 from subscribers.models import MailingList
 
 Place = Literal["html", "text", "url", "header"]
@@ -39,7 +42,17 @@ _FIELD = re.compile(
         (?:\|\s*default\s*:\s*(?:"(?P<a>[^"]*)"|'(?P<b>[^']*)'|[“”](?P<c>[^“”]*)[“”]|[‘’](?P<d>[^‘’]*)[‘’])\s*)?\}\}""",
     re.VERBOSE,
 )
-MAX_VALUE_LENGTH = 120  # characters: with more, one reader's value could stretch a line past SMTP's 998 octets
+# What stands before the first field of an address: a scheme and a whole host, or a scheme that has none.
+_FIXED_START = re.compile(r"https?://[^\s/?#\\]+[/?#]|mailto:|tel:", re.IGNORECASE)
+TEXT_ATTRIBUTES = frozenset({"alt", "title"})
+URL_ATTRIBUTES = frozenset({"href", "src"})
+
+MAX_VALUE_LENGTH = 120  # characters, as Subscriber.name has
+# Octets once escaped: 120 Korean letters of text, 40 percent-encoded. lines.py leaves room for it below SMTP's 998.
+MAX_VALUE_OCTETS = 360
+MAX_SUBJECT_LENGTH = (
+    900  # characters once its fields are filled: ASCII without a space cannot be folded below SMTP's 998
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +92,7 @@ def split_slots(marked: str) -> tuple[str | Slot, ...]:
 
 def fill_slot(slot: Slot, values: Mapping[str, str]) -> str:
     """The reader's value, or the default, on one line and escaped for its place."""
-    value = clean_value(values.get(slot.name, "")) or clean_value(slot.default)
-    match slot.place:
-        case "html":
-            return html.escape(value)
-        case "url":
-            return quote(value, safe="")
-        case "text" | "header":
-            return value
-        case _:
-            assert_never(slot.place)
+    return _escape(clean_value(values.get(slot.name, "")), slot.place) or _escape(clean_value(slot.default), slot.place)
 
 
 def fill_slots(marked: str, values: Mapping[str, str]) -> str:
@@ -98,6 +102,7 @@ def fill_slots(marked: str, values: Mapping[str, str]) -> str:
 
 def clean_value(value: str) -> str:
     """A value on one line, without control and direction characters, of at most MAX_VALUE_LENGTH characters."""
+    value = value[: 10 * MAX_VALUE_LENGTH]  # the rest could not show, and a value may have megabytes
     kept = "".join(" " if c.isspace() else c for c in value if c.isspace() or c in "\u200c\u200d" or _is_visible(c))
     return " ".join(kept.split())[:MAX_VALUE_LENGTH]
 
@@ -108,44 +113,74 @@ def allowed_fields(mailing_list: MailingList) -> frozenset[str]:
 
 
 def mark_fields(text: str) -> str:
-    """Every `{{ ... }}` as typed, packed into a marker that Markdown leaves alone; resolve_fields opens it.
+    """Every `{{ ... }}` as typed, with its line, packed into a marker that Markdown leaves alone; resolve_fields opens it.
 
     Raises RenderError when the text holds our reserved word.
     """
     if RESERVED in text:
-        what = _("The text holds “%(word)s”, a word Sosik keeps for itself.") % {"word": RESERVED}
-        raise RenderError(what, _("Write it another way."))
-    return _TYPED.sub(lambda match: f"{RESERVED}q{_pack(match.group())}9", text)
+        raise _reserved(text.count("\n", 0, text.index(RESERVED)) + 1)
+    line, position = 1, 0
+
+    def pack(match: re.Match[str]) -> str:
+        nonlocal line, position
+        line += text.count("\n", position, match.start())
+        position = match.start()
+        packed = _pack("\0".join((str(line), match.group())))
+        return f"{RESERVED}q{packed}9"
+
+    return _TYPED.sub(pack, text)
 
 
 def restore_fields(text: str) -> str:
     """The text with its fields as they were typed: what stands in code."""
-    return _SOURCE.sub(lambda match: _unpack(match.group(1)) or "", text)
+    return _SOURCE.sub(lambda match: _read_typed(match)[1], text)
 
 
 def resolve_fields(text: str, place: Place, allowed: Collection[str]) -> str:
-    """The text with a slot for every field. Raises RenderError for a field the list does not have or that is not well written."""
-    return _SOURCE.sub(lambda match: _resolve(_unpack(match.group(1)) or "", place, allowed), text)
+    """The text with a slot for every field. Raises FieldError for a field the list does not have or that is not well written."""
+    return _SOURCE.sub(lambda match: _resolve(*_read_typed(match), place, allowed), text)
+
+
+def resolve_attribute(name: str, value: str, allowed: Collection[str]) -> str:
+    """An attribute's value with a slot for every field. Raises FieldError also where no field can stand: in an id, in a host."""
+    if name in TEXT_ATTRIBUTES:
+        return resolve_fields(value, "html", allowed)
+    first = _SOURCE.search(value)
+    line, typed = _read_typed(first) if first else (None, "")
+    if name not in URL_ATTRIBUTES:
+        what = _("The merge field %(field)s stands in “%(attribute)s”.") % {"field": typed, "attribute": name}
+        raise FieldError(what, _("Put it into the text, an address, or a picture's description."), line=line)
+    if first and not typed.startswith("\\") and not _FIXED_START.match(value[: first.start()]):
+        what = _("The merge field %(field)s would decide where a link leads.") % {"field": typed}
+        raise FieldError(what, _("Begin the address with https:// and the whole host, then a slash."), line=line)
+    return resolve_fields(value, "url", allowed)
+
+
+def refuse_forged(value: str) -> None:
+    """Raises RenderError when a string of Markdown's output holds a slot: an entity may have hidden the reserved word until now."""
+    if RESERVED in value and any(match.group()[len(RESERVED)] != "q" for match in ANY_MARKER.finditer(value)):
+        raise _reserved(None)
 
 
 def place_slots(text: str, place: Place) -> str:
-    """The same slots, each to be escaped for another place."""
-    pieces = split_slots(text)
-    return "".join(p if isinstance(p, str) else mark_slot(Slot(p.name, place, p.default)) for p in pieces)
-
-
-def slots_for_text(text: str) -> str:
-    """Slots taken from HTML, as plain text wants them: no entities; those in addresses stay as they are."""
+    """The same slots, each to be escaped for another place; those in addresses stay as they are."""
     pieces = split_slots(text)
     return "".join(
-        p if isinstance(p, str) else mark_slot(Slot(p.name, "text", p.default) if p.place == "html" else p)
+        p if isinstance(p, str) else mark_slot(p if p.place == "url" else Slot(p.name, place, p.default))
         for p in pieces
     )
 
 
 def subject_template(issue: Issue) -> str:
     """The subject with its slots, on one line. Raises RenderError."""
-    return mark_line(issue.subject, "header", allowed_fields(issue.mailing_list))
+    marked = mark_line(issue.subject, "header", allowed_fields(issue.mailing_list), column="subject")
+    if (
+        sum(len(piece) if isinstance(piece, str) else MAX_VALUE_LENGTH for piece in split_slots(marked))
+        > MAX_SUBJECT_LENGTH
+    ):
+        what = _("The subject has so many merge fields that it could grow past %(limit)d characters.")
+        raise FieldError(what % {"limit": MAX_SUBJECT_LENGTH}, _("Leave some of them out."), column="subject")
+    return marked
 
 
 def plain_subject(issue: Issue) -> str:
@@ -153,23 +188,63 @@ def plain_subject(issue: Issue) -> str:
     return fill_slots(subject_template(issue), {})
 
 
-def mark_line(text: str, place: Place, allowed: Collection[str]) -> str:
+def mark_line(text: str, place: Place, allowed: Collection[str], *, column: str = "subject") -> str:
     """One line of plain text with its slots, for instance a subject or a preheader. Raises RenderError."""
-    return resolve_fields(mark_fields(" ".join(text.split())), place, allowed)
+    try:
+        return resolve_fields(mark_fields(" ".join(text.split())), place, allowed)
+    except FieldError as error:
+        raise FieldError(error.what, error.advice, column=column) from None
 
 
-def _resolve(typed: str, place: Place, allowed: Collection[str]) -> str:
+def _escape(value: str, place: Place) -> str:
+    match place:
+        case "html":
+            return _cut(value, html.escape)
+        case "url":
+            # Dots alone would climb the path, and no encoding of them would not.
+            return _cut(value, lambda text: quote(text, safe="")) if value.strip(".") else ""
+        case "text":
+            return _cut(value, str)
+        case "header":
+            return value
+        case _:
+            assert_never(place)
+
+
+def _cut(value: str, escape: Callable[[str], str]) -> str:
+    """The escaped value, cut at a character where it has more than MAX_VALUE_OCTETS."""
+    escaped = escape(value)
+    if len(escaped.encode()) <= MAX_VALUE_OCTETS:
+        return escaped
+    sizes = accumulate(len(escape(character).encode()) for character in value)
+    return escape(value[: sum(size <= MAX_VALUE_OCTETS for size in sizes)])
+
+
+def _resolve(line: int | None, typed: str, place: Place, allowed: Collection[str]) -> str:
     if typed.startswith("\\"):
         return typed[1:]
     match = _FIELD.fullmatch(typed)
     if match is None:
         what = _("“%(field)s” is not a merge field.") % {"field": typed}
-        raise RenderError(what, _('Write {{ name|default:"reader" }}, or \\{{ for the braces themselves.'))
+        raise FieldError(what, _('Write {{ name|default:"reader" }}, or \\{{ for the braces themselves.'), line=line)
     if match["name"] not in allowed:
         what = _("This list has no merge field “%(name)s”.") % {"name": match["name"]}
-        raise RenderError(what, _("It has: %(names)s.") % {"names": ", ".join(sorted(allowed))})
+        raise FieldError(what, _("It has: %(names)s.") % {"names": ", ".join(sorted(allowed))}, line=line)
     default = next((match[group] for group in "abcd" if match[group] is not None), "")
     return mark_slot(Slot(match["name"], place, default))
+
+
+def _read_typed(match: re.Match[str]) -> tuple[int | None, str]:
+    line, _nul, typed = (_unpack(match.group(1)) or "").partition("\0")
+    is_ours = re.fullmatch(
+        "[0-9]{1,7}", line
+    )  # an entity in the text can forge a marker, for no more than an unknown field
+    return int(line) if is_ours else None, typed
+
+
+def _reserved(line: int | None) -> RenderError:
+    what = _("The text holds “%(word)s”, a word Sosik keeps for itself.") % {"word": RESERVED}
+    return RenderError(what, _("Write it another way."), line=line)
 
 
 def _read_slot(match: re.Match[str]) -> Slot | None:

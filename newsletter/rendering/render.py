@@ -10,30 +10,40 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
+from lxml.html import HtmlElement
 
 from newsletter.models import Issue, Link
 from newsletter.rendering.checks import check_page, check_tree
-from newsletter.rendering.errors import Finding, RenderError
+from newsletter.rendering.continuing import (
+    MAX_HTML_BYTES,
+    check_size,
+    count_bytes,
+    end_early,
+    is_surely_too_large,
+    name_cut,
+)
+from newsletter.rendering.errors import FieldError, Finding, RenderError
 from newsletter.rendering.inlining import inline_css
 from newsletter.rendering.layout import lay_out, lay_out_text
-from newsletter.rendering.lines import fold_html, octets
-from newsletter.rendering.links import PersonalUrls, rewrite_links, utm_parameters
+from newsletter.rendering.lines import LINE_LIMIT, fold_html, fold_text, octets
+from newsletter.rendering.links import PersonalUrls, rewrite_links, utm_parameters, web_url
 from newsletter.rendering.markdown import to_html
 from newsletter.rendering.merge import (
+    RESERVED,
     TOKEN,
     allowed_fields,
     fill_slots,
     mark_fields,
+    mark_line,
     mark_slot,
-    slots_for_text,
+    place_slots,
     subject_template,
 )
 from newsletter.rendering.plaintext import to_text
 from newsletter.rendering.tree import dress, forget_lines, parse_fragment, serialise
 
-__all__ = ["Finding", "RenderError", "RenderedIssue", "render_issue", "save_render"]
+__all__ = ["Finding", "RenderError", "RenderedIssue", "check_fields", "render_issue", "save_render"]
 
-MAX_LINE_OCTETS = 900  # SMTP's limit is 998; a value longer than a slot is taken for needs the rest
 OPEN_STATUSES = (Issue.Status.DRAFT, Issue.Status.FAILED)
 
 
@@ -54,21 +64,43 @@ def render_issue(issue: Issue) -> RenderedIssue:
     The mail's own words are in the issue's language, the findings in the language active now. Raises RenderError.
     """
     subject_template(issue)  # an unknown field in the subject is found here, not while sending
-    urls = PersonalUrls.of(issue)
-    tree = parse_fragment(to_html(mark_fields(issue.body_markdown)))
-    dress(tree, allowed_fields(issue.mailing_list))
+    tree = read_body(issue)
     findings = list(check_tree(issue, tree))
+    web_tree = deepcopy(tree)
     forget_lines(tree)
-    web_html = fill_slots(serialise(deepcopy(tree)), {})
-    links = rewrite_links(tree, utm_parameters(issue), track=urls.tracks_clicks)
+    links = rewrite_links(tree, utm_parameters(issue), track=PersonalUrls.of(issue).tracks_clicks)
     with translation.override(issue.language):
-        page = lay_out(issue, serialise(tree), urls)
-        text = lay_out_text(issue, slots_for_text(to_text(tree)), urls)
-    html = _hide_braces(fold_html(inline_css(page)))
+        html, cut = _write_html(issue, tree)
+        text = fold_text(
+            lay_out_text(issue, place_slots(to_text(tree), "text"), PersonalUrls.of(issue, continues=cut is not None))
+        )
     _check_lines(html, text)
     _check_tokens(html, text)
-    findings += check_page(issue, html, text)
-    return RenderedIssue(html, text, web_html, links, tuple(findings))
+    may_end_early = issue.when_too_large == Issue.WhenTooLarge.CONTINUE
+    findings += [*check_size(html, web_tree, cut, may_end_early=may_end_early), *check_page(issue, html, text)]
+    return RenderedIssue(html, text, _write_web_html(web_tree, cut), links, tuple(findings))
+
+
+def read_body(issue: Issue) -> HtmlElement:
+    """The body's dressed tree, its lines still in it. Raises RenderError."""
+    tree = parse_fragment(to_html(mark_fields(issue.body_markdown)))
+    dress(tree, allowed_fields(issue.mailing_list))
+    return tree
+
+
+def check_fields(issue: Issue) -> None:
+    """Raises FieldError for a merge field in body, subject or preheader that the list does not have, or that cannot stand there.
+
+    What else may be wrong with a text does not keep anybody from saving it: the preview says it.
+    """
+    try:
+        read_body(issue)
+        subject_template(issue)
+        mark_line(issue.preheader, "html", allowed_fields(issue.mailing_list), column="preheader")
+    except FieldError:
+        raise
+    except RenderError:
+        return
 
 
 def save_render(issue: Issue) -> RenderedIssue:
@@ -100,6 +132,28 @@ def save_render(issue: Issue) -> RenderedIssue:
     return rendered
 
 
+def _write_html(issue: Issue, tree: HtmlElement) -> tuple[str, int | None]:
+    """The page; if the body is too large and may end early, the page that does, and before which of its cut points."""
+
+    def write(body: HtmlElement, *, continues: bool = True) -> str:
+        page = lay_out(issue, serialise(body), PersonalUrls.of(issue, continues=continues))
+        return _hide_braces(fold_html(inline_css(page)))
+
+    may_end_early = issue.when_too_large == Issue.WhenTooLarge.CONTINUE
+    whole = "" if may_end_early and is_surely_too_large(tree) else write(tree, continues=False)
+    if whole and (not may_end_early or count_bytes(whole) <= MAX_HTML_BYTES):
+        return whole, None
+    return end_early(tree, write, web_url(issue, continues=True)) or (whole or write(tree, continues=False), None)
+
+
+def _write_web_html(tree: HtmlElement, cut: int | None) -> str:
+    """The web copy's body: whole, its fields filled with their defaults."""
+    if cut is not None:
+        name_cut(tree, cut)
+    forget_lines(tree)
+    return fill_slots(serialise(tree), {})
+
+
 def _hide_braces(html: str) -> str:
     """Two braces in code must reach the reader, and no provider on the way may take them for its own merge syntax."""
     head, end, body = html.partition("</head>")
@@ -108,11 +162,11 @@ def _hide_braces(html: str) -> str:
 
 def _check_lines(html: str, text: str) -> None:
     for line in (*html.split("\n"), *text.split("\n")):
-        if len(line) * 3 > MAX_LINE_OCTETS and octets(line) > MAX_LINE_OCTETS:
-            address = max(re.findall(r"[^\s\"'<>]+", line), key=len)
+        if (RESERVED in line or len(line) * 4 > LINE_LIMIT) and octets(line) > LINE_LIMIT:
+            address = fill_slots(max(re.findall(r"[^\s\"'<>]+", line), key=octets), {})
             what = _("An address of %(length)d characters is too long for a mail: %(start)s…")
             what %= {"length": len(address), "start": address[:60]}
-            raise RenderError(what, _("Shorten it."))
+            raise RenderError(what, _("Shorten it, or leave out some of its merge fields."))
 
 
 def _check_tokens(*parts: str) -> None:

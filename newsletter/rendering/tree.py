@@ -7,17 +7,21 @@ import unicodedata
 from collections.abc import Collection, Iterator
 from urllib.parse import parse_qsl, urlsplit
 
-from django.utils.translation import gettext as _
 from lxml import etree, html
 from lxml.html import HtmlElement
 
 from newsletter.rendering.blocks import LINE_ATTRIBUTE
-from newsletter.rendering.errors import RenderError
 from newsletter.rendering.highlight import highlight_code
-from newsletter.rendering.merge import ANY_MARKER, RESERVED, resolve_fields, restore_fields
+from newsletter.rendering.merge import (
+    ANY_MARKER,
+    RESERVED,
+    refuse_forged,
+    resolve_attribute,
+    resolve_fields,
+    restore_fields,
+)
 
 CONTENT_WIDTH = 552  # CSS pixels of the column: images are scaled to it
-URL_ATTRIBUTES = ("href", "src")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _TASK = re.compile(r"\s*\[([ xX])\](?=\s)")
 
@@ -40,7 +44,8 @@ def etree_escape(text: str) -> str:
 
 def dress(tree: HtmlElement, allowed: Collection[str]) -> None:
     """Finishes the tree in place. Raises RenderError for a merge field that is not allowed."""
-    _refuse_forged_slots(tree)
+    for value in _strings(tree):
+        refuse_forged(value)
     for code in list(tree.iter("pre", "code")):
         _finish_code(code)
     _resolve(tree, allowed)
@@ -77,14 +82,6 @@ def forget_lines(tree: HtmlElement) -> None:
         element.attrib.pop(LINE_ATTRIBUTE, None)
 
 
-def _refuse_forged_slots(tree: HtmlElement) -> None:
-    # The source was searched for the reserved word, but an entity may have hidden it until now.
-    for value in _strings(tree):
-        if RESERVED in value and any(match.group()[len(RESERVED)] != "q" for match in ANY_MARKER.finditer(value)):
-            what = _("The text holds “%(word)s”, a word Sosik keeps for itself.") % {"word": RESERVED}
-            raise RenderError(what, _("Write it another way."))
-
-
 def _strings(tree: HtmlElement) -> Iterator[str]:
     for element in tree.iter():
         yield from (text for text in (element.text, element.tail, *element.attrib.values()) if text)
@@ -114,8 +111,7 @@ def _resolve(tree: HtmlElement, allowed: Collection[str]) -> None:
             element.tail = resolve_fields(element.tail, "html", allowed)
         for name, value in element.attrib.items():
             if RESERVED in value:
-                place = "url" if name in URL_ATTRIBUTES else "html"
-                element.attrib[name] = resolve_fields(value, "url" if place == "url" else "html", allowed)
+                element.attrib[name] = resolve_attribute(name, value, allowed)
 
 
 def _name_headings(tree: HtmlElement) -> None:

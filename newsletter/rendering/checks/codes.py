@@ -59,6 +59,10 @@ LEVELS: Mapping[str, Level] = {
     "low-contrast": "warning",
     "unsupported-css": "note",
     "unread-css": "warning",
+    # its size (rendering/continuing.py)
+    "html-large": "warning",
+    "html-continues": "warning",
+    "html-too-large": "error",
     # page.py
     "no-unsubscribe": "error",
     "no-unsubscribe-in-text": "error",

@@ -160,7 +160,7 @@ def test_a_subject_full_of_markup_is_text_everywhere() -> None:
         ("[](https://example.org)", "link-without-text"),
         ("[a](#nowhere)", "broken-anchor"),
         ("[a](http://localhost:8000/)", "localhost-link"),
-        ("긴 글. " * 12_000, "html-clipped"),
+        ("긴 글. " * 12_000, "html-too-large"),
         ("긴 글. " * 9_900, "html-large"),
     ],
 )
