@@ -2,39 +2,70 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
+
 from django.template.loader import render_to_string
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
 from newsletter.models import Issue
-from newsletter.rendering.links import PersonalUrls
-from newsletter.rendering.merge import allowed_fields, mark_line
+from newsletter.rendering.links import PersonalUrls, rewrite_links, utm_parameters
+from newsletter.rendering.merge import allowed_fields, fill_slots, mark_line, place_slots
 from newsletter.rendering.plaintext import underline, wrap_text
-from newsletter.rendering.tree import CONTENT_WIDTH
+from newsletter.rendering.theme import Theme, read_margin
+from newsletter.rendering.tree import CONTENT_WIDTH, parse_fragment, plain_text, serialise
+from newsletter.rendering.typography import MONOSPACE, typography
 
-# Languages written from right to left, by their primary subtag.
-RIGHT_TO_LEFT = frozenset({"ar", "dv", "fa", "he", "iw", "ps", "sd", "ug", "ur", "yi"})
+WIDTH = CONTENT_WIDTH + 48  # CSS pixels: the column and its padding
 # Inboxes fill a short preview with the body's first words; these keep them out. One unit: figure space, joiner, soft hyphen.
 _PADDING = "\u2007\u034f\u00ad " * 60
+_PREVIEW_LENGTH = 140  # characters: what the widest inbox shows beside the subject
 
 
 def lay_out(issue: Issue, body_html: str, urls: PersonalUrls) -> str:
     """The whole page with its stylesheets not yet inlined. Raises RenderError for a merge field the list does not have."""
-    allowed = allowed_fields(issue.mailing_list)
+    mailing_list = issue.mailing_list
+    allowed = allowed_fields(mailing_list)
+    theme = Theme.of(mailing_list)
     context = {
         "issue": issue,
-        "mailing_list": issue.mailing_list,
+        "mailing_list": mailing_list,
         "subject": mark_line(issue.subject, "html", allowed),
-        "preheader": mark_line(issue.preheader, "html", allowed),
+        "preheader": mark_line(issue.preheader, "html", allowed) or _first_words(body_html),
         "padding": _PADDING,
         # Markdown's output, washed by nh3 in markdown.sanitise.
         "body": mark_safe(body_html),  # noqa: S308
+        "header": _margin(issue, mailing_list.header_markdown),
+        "footer": _margin(issue, mailing_list.footer_markdown),
         "urls": urls,
         "web_url": urls.web_page,
-        "direction": "rtl" if issue.language.split("-")[0].lower() in RIGHT_TO_LEFT else "ltr",
-        "width": CONTENT_WIDTH + 48,
+        "type": typography(issue.language),
+        "monospace": MONOSPACE,
+        "light": theme.light,
+        "dark": theme.dark,
+        "bar": theme.bar,
+        "logo": theme.logo,
+        "extra": theme.extra,
+        "width": WIDTH,
     }
     return render_to_string("email/issue.html", context)
+
+
+def _margin(issue: Issue, markdown: str) -> str:
+    """The list's header or footer as HTML, its links tagged like the post's."""
+    tree = read_margin(markdown, issue.mailing_list)
+    if tree is None:
+        return ""
+    rewrite_links(tree, utm_parameters(issue), track=False)
+    return mark_safe(serialise(tree))  # noqa: S308
+
+
+def _first_words(body_html: str) -> str:
+    """What the preview shows when nobody wrote a preheader: the post's first paragraph, not the date above it."""
+    tree = parse_fragment(body_html)
+    paragraphs = (plain_text(paragraph) for paragraph in tree.iter("p"))
+    first = next((text for text in paragraphs if text), plain_text(tree))
+    return shorten(fill_slots(place_slots(first, "text"), {}), _PREVIEW_LENGTH, placeholder="…")
 
 
 def lay_out_text(issue: Issue, body_text: str, urls: PersonalUrls) -> str:
