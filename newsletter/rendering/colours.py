@@ -32,6 +32,7 @@ class Palette:
     accent: str  # links, the list's name
     on_accent: str  # the words of a button
     mark: str
+    behind: str  # pictures: a transparent one is drawn for paper, also on a dark sheet
     comment: str
     keyword: str
     string: str
@@ -57,6 +58,7 @@ LIGHT = Palette(
     accent=DEFAULT_ACCENT,
     on_accent="#fffefb",
     mark="#fbefd3",
+    behind="#f7f5ef",
     comment="#5f6a65",
     keyword="#8a2a63",
     string="#176b33",
@@ -76,6 +78,7 @@ DARK = Palette(
     accent="#66cfb9",
     on_accent="#131716",
     mark="#3a2d10",
+    behind="#dfddd6",
     comment="#9aa6a0",
     keyword="#f0a3cf",
     string="#7fd69a",

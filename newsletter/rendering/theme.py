@@ -15,7 +15,7 @@ from newsletter.rendering.tree import CONTENT_WIDTH, dress, forget_lines, parse_
 from subscribers.models import MailingList
 
 _LOGO_HEIGHT = 48  # CSS pixels for a logo whose size nobody gave: no inbox then shows it at its full 2,000
-_BESIDE_WIDTH = 300  # CSS pixels: a wider logo leaves no room for the date on a phone
+_BESIDE_WIDTH = 160  # CSS pixels: a wider logo leaves no room for the date on a phone of 320
 
 
 @dataclass(frozen=True, slots=True)

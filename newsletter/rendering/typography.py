@@ -28,6 +28,7 @@ class Typography:
     word_break: str
     line_break: str
     line_height: float
+    is_upright: bool  # emphasis is weight: these letters have no italics, and a browser's slant makes them ugly
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class _Script:
     word_break: str = "normal"
     line_break: str = "auto"
     line_height: float = 1.6
+    is_upright: bool = False
 
 
 _SCRIPTS = {
@@ -46,6 +48,7 @@ _SCRIPTS = {
         "Malgun Gothic",
         word_break="keep-all",
         line_height=1.75,
+        is_upright=True,
     ),
     # Strict: no line begins with a small kana or a prolonged sound mark.
     "ja": _Script(
@@ -53,28 +56,36 @@ _SCRIPTS = {
         "Meiryo",
         line_break="strict",
         line_height=1.8,
+        is_upright=True,
     ),
     "zh-hans": _Script(
         f"{_LATIN}, PingFang SC, Hiragino Sans GB, Noto Sans SC, Noto Sans CJK SC, Microsoft YaHei, sans-serif",
         "Microsoft YaHei",
         line_break="strict",
         line_height=1.8,
+        is_upright=True,
     ),
     "zh-hant": _Script(
         f"{_LATIN}, PingFang TC, Heiti TC, Noto Sans TC, Noto Sans CJK TC, Microsoft JhengHei, sans-serif",
         "Microsoft JhengHei",
         line_break="strict",
         line_height=1.8,
+        is_upright=True,
     ),
     "zh-hk": _Script(
         f"{_LATIN}, PingFang HK, PingFang TC, Noto Sans HK, Noto Sans CJK HK, Microsoft JhengHei, sans-serif",
         "Microsoft JhengHei",
         line_break="strict",
         line_height=1.8,
+        is_upright=True,
     ),
-    "he": _Script(f"{_LATIN}, Arial Hebrew, Noto Sans Hebrew, Arial, sans-serif", "Arial", line_height=1.7),
+    "he": _Script(
+        f"{_LATIN}, Arial Hebrew, Noto Sans Hebrew, Arial, sans-serif", "Arial", line_height=1.7, is_upright=True
+    ),
     # Arabic letters reach higher and lower than Latin ones.
-    "ar": _Script(f"{_LATIN}, Geeza Pro, Noto Sans Arabic, Tahoma, Arial, sans-serif", "Tahoma", line_height=1.85),
+    "ar": _Script(
+        f"{_LATIN}, Geeza Pro, Noto Sans Arabic, Tahoma, Arial, sans-serif", "Tahoma", line_height=1.85, is_upright=True
+    ),
     "": _Script(
         f"{_LATIN}, Roboto, Helvetica Neue, Arial, Apple SD Gothic Neo, Noto Sans CJK KR, Malgun Gothic, sans-serif",
         "Segoe UI",
@@ -95,6 +106,7 @@ def typography(language: str) -> Typography:
         word_break=script.word_break,
         line_break=script.line_break,
         line_height=script.line_height,
+        is_upright=script.is_upright,
     )
 
 

@@ -148,7 +148,7 @@ def test_dark_is_dark_and_light_is_light(open_page: OpenPage) -> None:
 
 
 def _marked(contrasts: list[dict[str, Any]]) -> set[int]:
-    return {sum(map(int, found["back"].split(","))) for found in contrasts if found["tag"] == "MARK"}
+    return {sum(map(int, found["back"].split(","))) for found in contrasts if found["tag"] in ("MARK", "IMG")}
 
 
 @every_mail
