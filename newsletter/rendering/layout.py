@@ -7,12 +7,13 @@ from textwrap import shorten
 from django.template.loader import render_to_string
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
+from lxml.html import HtmlElement
 
 from newsletter.models import Issue
-from newsletter.rendering.links import PersonalUrls, rewrite_links, utm_parameters
+from newsletter.rendering.links import PersonalUrls
 from newsletter.rendering.merge import allowed_fields, fill_slots, mark_line, place_slots
-from newsletter.rendering.plaintext import underline, wrap_text
-from newsletter.rendering.theme import Theme, read_margin
+from newsletter.rendering.plaintext import to_text, underline, wrap_text
+from newsletter.rendering.theme import Margins, Theme
 from newsletter.rendering.tree import CONTENT_WIDTH, parse_fragment, plain_text, serialise
 from newsletter.rendering.typography import MONOSPACE, typography
 
@@ -22,7 +23,7 @@ _PADDING = "\u2007\u034f\u00ad " * 60
 _PREVIEW_LENGTH = 140  # characters: what the widest inbox shows beside the subject
 
 
-def lay_out(issue: Issue, body_html: str, urls: PersonalUrls) -> str:
+def lay_out(issue: Issue, body_html: str, urls: PersonalUrls, margins: Margins) -> str:
     """The whole page with its stylesheets not yet inlined. Raises RenderError for a merge field the list does not have."""
     mailing_list = issue.mailing_list
     allowed = allowed_fields(mailing_list)
@@ -35,8 +36,8 @@ def lay_out(issue: Issue, body_html: str, urls: PersonalUrls) -> str:
         "padding": _PADDING,
         # Markdown's output, washed by nh3 in markdown.sanitise.
         "body": mark_safe(body_html),  # noqa: S308
-        "header": _margin(issue, mailing_list.header_markdown),
-        "footer": _margin(issue, mailing_list.footer_markdown),
+        "header": _margin(margins.header),
+        "footer": _margin(margins.footer),
         "urls": urls,
         "web_url": urls.web_page,
         "type": typography(issue.language),
@@ -51,13 +52,8 @@ def lay_out(issue: Issue, body_html: str, urls: PersonalUrls) -> str:
     return render_to_string("email/issue.html", context)
 
 
-def _margin(issue: Issue, markdown: str) -> str:
-    """The list's header or footer as HTML, its links tagged like the post's."""
-    tree = read_margin(markdown, issue.mailing_list)
-    if tree is None:
-        return ""
-    rewrite_links(tree, utm_parameters(issue), track=False)
-    return mark_safe(serialise(tree))  # noqa: S308
+def _margin(tree: HtmlElement | None) -> str:
+    return "" if tree is None else mark_safe(serialise(tree))  # noqa: S308  (Markdown's output, washed like the body)
 
 
 def _first_words(body_html: str) -> str:
@@ -68,16 +64,22 @@ def _first_words(body_html: str) -> str:
     return shorten(fill_slots(place_slots(first, "text"), {}), _PREVIEW_LENGTH, placeholder="…")
 
 
-def lay_out_text(issue: Issue, body_text: str, urls: PersonalUrls) -> str:
-    """The text part: title, body, and the way out. Raises RenderError."""
+def lay_out_text(issue: Issue, body_text: str, urls: PersonalUrls, margins: Margins) -> str:
+    """The text part: header, title, body, footer, and the way out. Raises RenderError."""
     title = mark_line(issue.subject, "text", allowed_fields(issue.mailing_list))
     reason = _("You receive this mail because you subscribed to %(list)s.") % {"list": issue.mailing_list.name}
     context = {
         "title": "\n".join(underline(title, "=")),
         "body": body_text.strip("\n"),
+        "header": _margin_text(margins.header),
+        "footer": _margin_text(margins.footer),
         "reason": "\n".join(wrap_text(reason)),
         "mailing_list": issue.mailing_list,
         "urls": urls,
         "web_url": urls.web_page,
     }
     return render_to_string("email/issue.txt", context).strip("\n") + "\n"
+
+
+def _margin_text(tree: HtmlElement | None) -> str:
+    return "" if tree is None else place_slots(to_text(tree), "text").strip("\n")

@@ -8,8 +8,9 @@ pre-flight check says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from urllib.parse import quote, urlsplit
 
 from django.conf import settings
@@ -93,14 +94,17 @@ def is_web_url(url: str) -> bool:
         return False
 
 
-def rewrite_links(tree: HtmlElement, parameters: Mapping[str, str], *, track: bool) -> tuple[str, ...]:
+def rewrite_links(
+    tree: HtmlElement, parameters: Mapping[str, str], *, track: bool, also: Iterable[HtmlElement] = ()
+) -> tuple[str, ...]:
     """Tags every web link in place and, if `track`, sends it through /c/<number>/<token>; returns the URLs, number 1 first.
 
+    `also` are further trees of the same mail; their numbers follow the body's.
     Equal URLs share a number. A link with a merge field has none; mailto, tel, anchors and our own personal pages stay as they are.
     """
     numbers: dict[str, int] = {}
     token = mark_slot(TOKEN)
-    for link in tree.iter("a"):
+    for link in chain(tree.iter("a"), *(other.iter("a") for other in also)):
         url = clean_url(link.get("href") or "")
         if not is_web_url(url) or _is_ours(url):
             continue

@@ -40,7 +40,8 @@ from newsletter.rendering.merge import (
     subject_template,
 )
 from newsletter.rendering.plaintext import to_text
-from newsletter.rendering.tree import dress, forget_lines, parse_fragment, serialise
+from newsletter.rendering.theme import Margins, read_margins
+from newsletter.rendering.tree import dress, forget_lines, lower_headings, parse_fragment, serialise
 
 __all__ = ["Finding", "RenderError", "RenderedIssue", "check_fields", "render_issue", "save_render"]
 
@@ -66,14 +67,15 @@ def render_issue(issue: Issue) -> RenderedIssue:
     subject_template(issue)  # an unknown field in the subject is found here, not while sending
     tree = read_body(issue)
     findings = list(check_tree(issue, tree))
+    lower_headings(tree)
     web_tree = deepcopy(tree)
     forget_lines(tree)
-    links = rewrite_links(tree, utm_parameters(issue), track=PersonalUrls.of(issue).tracks_clicks)
+    margins = read_margins(issue.mailing_list)
+    links = rewrite_links(tree, utm_parameters(issue), track=PersonalUrls.of(issue).tracks_clicks, also=margins.trees)
     with translation.override(issue.language):
-        html, cut = _write_html(issue, tree)
-        text = fold_text(
-            lay_out_text(issue, place_slots(to_text(tree), "text"), PersonalUrls.of(issue, continues=cut is not None))
-        )
+        html, cut = _write_html(issue, tree, margins)
+        urls = PersonalUrls.of(issue, continues=cut is not None)
+        text = fold_text(lay_out_text(issue, place_slots(to_text(tree), "text"), urls, margins))
     _check_lines(html, text)
     _check_tokens(html, text)
     may_end_early = issue.when_too_large == Issue.WhenTooLarge.CONTINUE
@@ -132,11 +134,11 @@ def save_render(issue: Issue) -> RenderedIssue:
     return rendered
 
 
-def _write_html(issue: Issue, tree: HtmlElement) -> tuple[str, int | None]:
+def _write_html(issue: Issue, tree: HtmlElement, margins: Margins) -> tuple[str, int | None]:
     """The page; if the body is too large and may end early, the page that does, and before which of its cut points."""
 
     def write(body: HtmlElement, *, continues: bool = True) -> str:
-        page = lay_out(issue, serialise(body), PersonalUrls.of(issue, continues=continues))
+        page = lay_out(issue, serialise(body), PersonalUrls.of(issue, continues=continues), margins)
         return _hide_braces(fold_html(inline_css(page)))
 
     may_end_early = issue.when_too_large == Issue.WhenTooLarge.CONTINUE

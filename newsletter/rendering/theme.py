@@ -49,8 +49,28 @@ class Theme:
         return Theme(light, dark, bar, _logo(mailing_list), read_css(mailing_list.extra_css))
 
 
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """A list's words above and below every post, as trees; None where it has none."""
+
+    header: HtmlElement | None
+    footer: HtmlElement | None
+
+    @property
+    def trees(self) -> tuple[HtmlElement, ...]:
+        """Those that are there."""
+        return tuple(tree for tree in (self.header, self.footer) if tree is not None)
+
+
+def read_margins(mailing_list: MailingList) -> Margins:
+    """The list's header and footer, dressed. Raises RenderError."""
+    return Margins(
+        *(read_margin(text, mailing_list) for text in (mailing_list.header_markdown, mailing_list.footer_markdown))
+    )
+
+
 def read_margin(markdown: str, mailing_list: MailingList) -> HtmlElement | None:
-    """The tree of a list's header or footer, None when it is empty. Raises RenderError.
+    """The tree of one of them, None when it is empty. Raises RenderError.
 
     It has no headings and no ids: headings would stand before the title, and ids are the post's.
     """

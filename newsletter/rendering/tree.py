@@ -49,7 +49,6 @@ def dress(tree: HtmlElement, allowed: Collection[str]) -> None:
     for code in list(tree.iter("pre", "code")):
         _finish_code(code)
     _resolve(tree, allowed)
-    _lower_headings(tree)
     _name_headings(tree)
     _tick_tasks(tree)
     for image in list(tree.iter("img")):
@@ -73,6 +72,14 @@ def line_of(element: HtmlElement) -> int | None:
         before = near.getprevious()
         near = before if before is not None else near.getparent()
     return None
+
+
+def lower_headings(tree: HtmlElement) -> None:
+    """The title is the only <h1>, in the mail and in the archive: a post that uses # for its parts moves down by one."""
+    headings = list(tree.iter(*_HEADINGS))
+    if any(heading.tag == "h1" for heading in headings):
+        for heading in headings:
+            heading.tag = _HEADINGS[min(_HEADINGS.index(heading.tag) + 1, len(_HEADINGS) - 1)]
 
 
 def forget_lines(tree: HtmlElement) -> None:
@@ -111,14 +118,6 @@ def _resolve(tree: HtmlElement, allowed: Collection[str]) -> None:
         for name, value in element.attrib.items():
             if RESERVED in value:
                 element.attrib[name] = resolve_attribute(name, value, allowed)
-
-
-def _lower_headings(tree: HtmlElement) -> None:
-    """The title is the only <h1>, in the mail and in the archive: a post that uses # for its parts moves down by one."""
-    headings = list(tree.iter(*_HEADINGS))
-    if any(heading.tag == "h1" for heading in headings):
-        for heading in headings:
-            heading.tag = _HEADINGS[min(_HEADINGS.index(heading.tag) + 1, len(_HEADINGS) - 1)]
 
 
 def _name_headings(tree: HtmlElement) -> None:
