@@ -41,7 +41,9 @@ class Issue(models.Model):
     front_matter = models.JSONField(default=dict, blank=True)  # what the file said and no column holds: kept, not lost
     dated_on = models.DateField(null=True, blank=True)
     updated_on = models.DateField(null=True, blank=True)
-    source_hash = models.CharField(max_length=64, blank=True)  # SHA-256 of the published source, hexadecimal
+    source_hash = models.CharField(
+        max_length=64, blank=True
+    )  # SHA-256 of the published source; half of it once edited at the desk
     revision = models.PositiveIntegerField(default=1)  # counts saves: two editors never overwrite each other
 
     html = models.TextField(blank=True)  # ready but for its slots (rendering/merge.py)

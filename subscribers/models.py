@@ -12,7 +12,9 @@ from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 # First words of addresses that belong to other pages: a list of such a name would have no page of its own.
-RESERVED_SLUGS = frozenset({"c", "confirm", "desk", "hooks", "inbox", "o", "preferences", "static", "subscribe", "u"})
+RESERVED_SLUGS = frozenset(
+    {"c", "confirm", "desk", "hooks", "inbox", "o", "preferences", "static", "subscribe", "u", "w"}
+)
 
 
 def validate_list_slug(slug: str) -> None:

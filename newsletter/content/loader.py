@@ -17,10 +17,14 @@ from newsletter.content.first_sentence import first_sentence
 from newsletter.content.front_matter import ContentError, FrontMatter, parse_front_matter
 from newsletter.content.send_time import SendTimeError, read_send_time
 from newsletter.content.slugs import MAX_SLUG_LENGTH, make_slug
+from newsletter.models import Issue
 
 MAX_POST_BYTES = 1_000_000  # real posts run from 2 kB to 400 kB
 MAX_LINE_LENGTH = 300  # characters of a subject or preheader, as their columns have
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,2}")
+# What may be written behind a key that is on or off, in the words of YAML 1.1.
+_SWITCH = {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}
+_KEYS = {"subject": "title", "preheader": "description"}  # columns that front matter knows by another name
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ].*)?")
 
 
@@ -39,10 +43,18 @@ class IssueSource:
     list_slug: str  # empty: not said
     send_at: datetime | None  # aware
     send_at_zone: str  # the zone the author thought in: Asia/Seoul or +09:00
+    sending: dict[str, bool | str]  # track_opens, track_clicks, in_archive, when_too_large: those the post speaks of
     extra: dict[str, Any]  # keys without a meaning here, kept
     source_hash: str  # SHA-256 of the text, hexadecimal
     path: str
     body_line: int  # the file's line on which the body begins, from 1
+    key_lines: dict[str, int]  # the file's line of each key
+
+    def error_in(self, column: str, line: int | None, what: str, advice: str) -> ContentError:
+        """What is wrong with a column of the issue it would become, or with a `line` of its body, as the file's own error."""
+        if line is None:
+            return ContentError(self.path, self.key_lines.get(_KEYS.get(column, "")), what, advice)
+        return ContentError(self.path, self.body_line + line - 1, what, advice)
 
 
 def read_issue_file(path: Path) -> IssueSource:
@@ -102,10 +114,12 @@ def _read_fields(front: FrontMatter, name: str, source_hash: str) -> IssueSource
         list_slug=keys.take_line("list"),
         send_at=send_at,
         send_at_zone=zone,
+        sending=keys.take_sending(),
         extra=keys.rest(),
         source_hash=source_hash,
         path=name,
         body_line=front.body_line + len(front.body) - len(front.body.lstrip("\n")),
+        key_lines=front.lines,
     )
 
 
@@ -178,6 +192,28 @@ class _Keys:
             return read_send_time(value, zone)
         except SendTimeError as error:
             raise self._error("send_at", error.what, error.advice) from error
+
+    def take_sending(self) -> dict[str, bool | str]:
+        tracking = self.take_switch("tracking")
+        switches = {
+            "track_opens": self.take_switch("track_opens", tracking),
+            "track_clicks": self.take_switch("track_clicks", tracking),
+            "in_archive": self.take_switch("archive"),
+        }
+        too_large = self.take_line("too_large")
+        if too_large not in ("", *Issue.WhenTooLarge.values):
+            advice = _("Write too_large: continue (on the web), or too_large: refuse.")
+            raise self._error("too_large", _("“%(key)s” says what nobody knows."), advice)
+        said: dict[str, bool | str] = {key: value for key, value in switches.items() if value is not None}
+        return said | ({"when_too_large": too_large} if too_large else {})
+
+    def take_switch(self, key: str, otherwise: bool | None = None) -> bool | None:
+        value = self.take_line(key).lower()
+        if not value:
+            return otherwise
+        if value not in _SWITCH:
+            raise self._error(key, _("“%(key)s” is neither on nor off."), _("Write on or off behind it."))
+        return _SWITCH[value]
 
     def _slug_error(self, value: str) -> ContentError:
         what = _("“%(key)s” may hold letters, digits, - and _ only, up to 120.")

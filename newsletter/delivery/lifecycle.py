@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from newsletter.models import Batch, Issue
+from newsletter.rendering.errors import Finding
 from newsletter.rendering.render import save_render
 
 log = logging.getLogger(__name__)
@@ -56,8 +58,8 @@ def move_issue(issue_id: int, to: Issue.Status, *, only_from: set[str] | None = 
 def schedule_issue(issue_id: int, at: datetime, zone: str) -> None:
     """Renders the issue once more, closes its content, and sets the time at which the clock will start it.
 
-    `at` is aware; `zone` is the name of the zone the editor thought in. Raises NotAllowed when the issue has left draft, or has been
-    edited while it was rendered, and RenderError when it cannot be rendered.
+    `at` is aware; `zone` is the name of the zone the editor thought in. Raises NotAllowed when the issue has left draft, has been
+    edited while it was rendered, or has a finding that is an error, and RenderError when it cannot be rendered.
     """
     if at.tzinfo is None:
         raise ValueError("schedule_issue needs an aware time")
@@ -66,7 +68,7 @@ def schedule_issue(issue_id: int, at: datetime, zone: str) -> None:
     if issue.status not in sources:
         raise _left(issue)
     if issue.status != Status.SCHEDULED:
-        save_render(issue)
+        _refuse_errors(issue.slug, save_render(issue).findings)
     moved = move_issue(
         issue_id,
         Status.SCHEDULED,
@@ -136,6 +138,19 @@ def cancel_issue(issue_id: int, reason: str = "") -> None:
     """Ends the issue: whoever has not been written to by the next checkpoint of each batch will not be."""
     if not move_issue(issue_id, Status.CANCELLED, status_reason=reason[:300]):
         raise _left(Issue.objects.get(pk=issue_id))
+
+
+def _refuse_errors(slug: str, findings: tuple[Finding, ...]) -> None:
+    """What the pre-flight check calls an error blocks by every door, not at the desk alone."""
+    errors = [finding for finding in findings if finding.level == "error"]
+    if errors:
+        line = _("line %(line)d: ") % {"line": errors[0].line} if errors[0].line else ""
+        what = ngettext(
+            "“%(slug)s” cannot go out, for %(count)d error was found: %(message)s",
+            "“%(slug)s” cannot go out, for %(count)d errors were found, the first: %(message)s",
+            len(errors),
+        ) % {"slug": slug, "count": len(errors), "message": line + errors[0].message}
+        raise NotAllowed(what, errors[0].remedy or _("Mend it, and repeat."))
 
 
 def _left(issue: Issue) -> NotAllowed:

@@ -58,6 +58,9 @@ class UploadForm(forms.Form):
         label=gettext_lazy("Markdown file"),
         widget=forms.ClearableFileInput(attrs={"accept": MARKDOWN_SUFFIXES}),
     )
+    overwrite = forms.BooleanField(
+        label=gettext_lazy("Replace what was written at the desk since, too"), required=False
+    )
 
     def clean_file(self) -> Any:
         file = self.cleaned_data["file"]
@@ -75,15 +78,35 @@ class DraftForm(forms.ModelForm[Issue]):
 
     class Meta:
         model = Issue
-        fields = ["subject", "preheader", "body_markdown", "slug", "mailing_list", "language", "tags"]
+        fields = [
+            "subject",
+            "preheader",
+            "body_markdown",
+            "slug",
+            "mailing_list",
+            "language",
+            "tags",
+            "track_opens",
+            "track_clicks",
+            "in_archive",
+            "when_too_large",
+        ]
         labels = {
             "subject": gettext_lazy("Title"),
             "preheader": gettext_lazy("Preheader"),
             "body_markdown": gettext_lazy("Text, in Markdown"),
             "slug": gettext_lazy("Address"),
             "mailing_list": gettext_lazy("List"),
+            "track_opens": gettext_lazy("Count who opens it"),
+            "track_clicks": gettext_lazy("Count who follows its links"),
+            "in_archive": gettext_lazy("Show it in the archive and the feed"),
+            "when_too_large": gettext_lazy("A mail of more than 100 kB"),
         }
         help_texts = {
+            "track_opens": gettext_lazy("By a picture of one pixel. Unless the list says: no tracking."),
+            "track_clicks": gettext_lazy("Links lead by way of this site. Unless the list says: no tracking."),
+            "in_archive": gettext_lazy("If the list is public."),
+            "when_too_large": gettext_lazy("Gmail hides the end of a mail of more than 102 kB."),
             "preheader": gettext_lazy("Inboxes show it behind the title. Empty: the first words of the mail."),
             "slug": gettext_lazy("The last part of the archive page's address."),
         }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.db.models import F
+from django.db.models.functions import Substr
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -14,11 +16,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from newsletter.content.front_matter import ContentError
-from newsletter.content.loader import read_issue_text
-from newsletter.content.publishing import IssueLeftDraft, save_draft
+from newsletter.content.loader import IssueSource, read_issue_text
+from newsletter.content.publishing import EDITED_HASH_LENGTH, save_draft
 from newsletter.content.slugs import MAX_SLUG_LENGTH, make_slug
 from newsletter.desk.forms import DraftForm, StartForm, UploadForm
 from newsletter.models import Issue
+from newsletter.rendering.errors import FieldError, RenderError
+from newsletter.rendering.render import check_fields, render_issue
 from subscribers.models import MailingList
 
 # Where a saved draft goes next, by the name of the button that saved it.
@@ -50,8 +54,9 @@ def upload(request: HttpRequest) -> HttpResponse:
     file = form.cleaned_data["file"]
     try:
         source = read_issue_text(_decode(file.read(), file.name), file.name)
-        published = save_draft(source, _list_of(source.list_slug, form.cleaned_data["mailing_list"], file.name))
-    except (ContentError, IssueLeftDraft) as error:
+        mailing_list = _list_of(source.list_slug, form.cleaned_data["mailing_list"], file.name)
+        published = save_draft(source, mailing_list, overwrite=form.cleaned_data["overwrite"], judge=_judge(source))
+    except ContentError as error:
         form.add_error("file", str(error))
         return render(request, "desk/start.html", {"form": StartForm(), "upload": form, "has_list": True}, status=422)
     said = {
@@ -72,7 +77,7 @@ def write(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "GET":
         return _show(request, issue, DraftForm(instance=issue))
     form = DraftForm(request.POST, instance=issue)
-    if not form.is_valid():
+    if not form.is_valid() or not _has_good_fields(form):
         return _show(request, issue, form, status=422)
     try:
         saved = _save_if_unchanged(pk, form.cleaned_data["revision"], form.draft_fields())
@@ -85,6 +90,28 @@ def write(request: HttpRequest, pk: int) -> HttpResponse:
     if step:
         return redirect("desk:ask", pk=pk, action=step)
     return redirect("desk:write", pk=pk)
+
+
+def _has_good_fields(form: DraftForm) -> bool:
+    """Does every merge field typed stand where it can, and does the list have it? Otherwise the form says where one does not."""
+    try:
+        check_fields(form.instance)
+    except FieldError as error:
+        form.add_error(error.column, str(error))
+        return False
+    return True
+
+
+def _judge(source: IssueSource) -> Callable[[Issue], None]:
+    """Refuses a file that could not become a mail, by the file's own line."""
+
+    def judge(issue: Issue) -> None:
+        try:
+            render_issue(issue)
+        except RenderError as error:
+            raise source.error_in(error.column, error.line, error.what, error.advice) from error
+
+    return judge
 
 
 def _begin(subject: str, mailing_list: MailingList) -> Issue:
@@ -113,6 +140,7 @@ def _save_if_unchanged(pk: int, revision: int, fields: dict[str, Any]) -> bool:
             Issue.objects.filter(pk=pk, status=Issue.Status.DRAFT, revision=revision).update(
                 **fields,
                 **_NOT_RENDERED,
+                source_hash=Substr("source_hash", 1, EDITED_HASH_LENGTH),
                 revision=F("revision") + 1,
                 updated_at=timezone.now(),
             )

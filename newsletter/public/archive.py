@@ -1,4 +1,8 @@
-"""The archive: the lists, a list with its past issues, and one issue as a web page."""
+"""The archive: the lists, a list with its past issues, and one issue as a web page.
+
+A mail that ends early leads to its issue's page. Where the archive does not show the issue that is an unlisted page, which only the
+mail's readers know of. An issue that has not gone out yet is shown to editors alone: the link in a test mail must lead somewhere.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,20 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 from django.views.decorators.http import conditional_page, require_safe
 
 from newsletter.models import Issue
 from newsletter.rendering.errors import RenderError
 from newsletter.rendering.merge import allowed_fields, fill_slots, mark_line
+from newsletter.rendering.render import render_issue
+from newsletter.tokens import read_web_token
 from subscribers.forms import SignUpForm, consent_wording
 from subscribers.models import MailingList
-from subscribers.pages import render_for_list
+from subscribers.pages import private_page, render_for_list
 
 ISSUES_PER_PAGE = 20
 SHOWN = (Issue.Status.SENDING, Issue.Status.PAUSED, Issue.Status.SENT)
@@ -41,12 +47,11 @@ class Entry:
 
     @classmethod
     def of(cls, issue: Issue) -> Entry:
-        """The entry of an issue that has gone out and whose list is loaded."""
-        assert issue.sending_at is not None
+        """The entry of an issue whose list is loaded; one that has not gone out yet is dated now."""
         return cls(
             title=_without_fields(issue.subject, issue.mailing_list),
             summary=_without_fields(issue.preheader, issue.mailing_list),
-            sent_at=issue.sending_at.astimezone(ZoneInfo(issue.mailing_list.timezone)),
+            sent_at=(issue.sending_at or timezone.now()).astimezone(ZoneInfo(issue.mailing_list.timezone)),
             path=reverse("public:issue", args=[issue.mailing_list.slug, issue.slug]),
         )
 
@@ -103,10 +108,44 @@ def show_list(request: HttpRequest, list_slug: str) -> HttpResponse:
 @require_safe
 @conditional_page
 def show_issue(request: HttpRequest, list_slug: str, issue_slug: str) -> HttpResponse:
-    """One issue as everybody may read it: no merge field filled, nothing tracked."""
+    """One issue as everybody may read it: no merge field filled, nothing tracked. Editors see a draft here, too."""
     mailing_list = get_object_or_404(MailingList, slug=list_slug, is_public=True)
-    issue = get_object_or_404(shown_issues(mailing_list).defer("html", "text", "body_markdown"), slug=issue_slug)
+    issue = shown_issues(mailing_list).defer("html", "text", "body_markdown").filter(slug=issue_slug).first()
+    if issue is None:
+        drafts = Issue.objects.select_related("mailing_list").filter(in_archive=True).exclude(status__in=SHOWN)
+        return _show_to_editors(request, get_object_or_404(drafts, mailing_list=mailing_list, slug=issue_slug))
     entry = Entry.of(issue)
     return render_for_list(
         request, "public/issue.html", mailing_list, {"issue": issue, "entry": entry, "canonical": entry.url}
+    )
+
+
+@require_safe
+@private_page
+def show_unlisted(request: HttpRequest, token: str) -> HttpResponse:
+    """/w/<token>/: an issue that the archive does not show, for readers whose mail continues here."""
+    issue = get_object_or_404(Issue.objects.select_related("mailing_list"), pk=read_web_token(token) or 0)
+    if issue.status not in SHOWN or issue.sending_at is None:
+        return _show_to_editors(request, issue)
+    return _show_apart(request, issue)
+
+
+def _show_to_editors(request: HttpRequest, issue: Issue) -> HttpResponse:
+    """The issue as it stands now, rendered if need be; for strangers there is no such page."""
+    if not request.user.is_authenticated:
+        raise Http404
+    if not issue.web_html:
+        try:
+            issue.web_html = render_issue(issue).web_html
+        except RenderError as error:
+            raise Http404 from error
+    response = _show_apart(request, issue)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _show_apart(request: HttpRequest, issue: Issue) -> HttpResponse:
+    """The page that no search engine and no other page knows."""
+    return render_for_list(
+        request, "public/unlisted.html", issue.mailing_list, {"issue": issue, "entry": Entry.of(issue)}
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import re
 
-_TOKEN_IN_PATH = re.compile(r"(/(?:o|u|confirm|c/[^/\s]*|desk/enter)/)[^/\s?\"']+")
+_TOKEN_IN_PATH = re.compile(r"(/(?:o|u|w|confirm|c/[^/\s]*|desk/enter)/)[^/\s?\"']+")
 
 
 class TokenFilter(logging.Filter):
-    """Replaces the token in /o/, /c/, /u/, /confirm/ and /desk/enter/ addresses; lets every record pass."""
+    """Replaces the token in /o/, /c/, /u/, /w/, /confirm/ and /desk/enter/ addresses; lets every record pass."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrites the record's message where it names such an address."""

@@ -14,6 +14,7 @@ urlpatterns = [
     path("o/<str:token>", opening.show_pixel, name="pixel"),
     path("c/<str:number>/<str:token>", clicking.follow_link, name="link"),
     path("u/<str:token>", leaving.leave, name="leave"),
+    path("w/<str:token>/", archive.show_unlisted, name="unlisted"),
     path("<list_slug:list_slug>/", archive.show_list, name="list"),
     path("<list_slug:list_slug>/feed.xml", feed.show_feed, name="feed"),
     path("<list_slug:list_slug>/<issue_slug:issue_slug>/", archive.show_issue, name="issue"),

@@ -11,6 +11,8 @@ from django.utils.translation import gettext as _
 class RenderError(Exception):
     """An issue cannot become a mail: what is wrong, what to do about it, and on which line of the Markdown, where that is known."""
 
+    column = "body_markdown"  # the Issue's column it is about
+
     def __init__(self, what: str, advice: str, *, line: int | None = None) -> None:
         super().__init__(what, advice)
         self.what = what
@@ -25,10 +27,7 @@ class RenderError(Exception):
 
 
 class FieldError(RenderError):
-    """A merge field that the list does not have, that is not well written, or that stands where none can.
-
-    `column` is the Issue's column it stands in: body_markdown, subject or preheader.
-    """
+    """A merge field that the list does not have, that is not well written, or that stands where none can."""
 
     def __init__(self, what: str, advice: str, *, line: int | None = None, column: str = "body_markdown") -> None:
         super().__init__(what, advice, line=line)

@@ -17,7 +17,7 @@ from newsletter.content.loader import IssueSource, read_issue_file
 from newsletter.content.publishing import Published, save_draft
 from newsletter.delivery.lifecycle import NotAllowed, schedule_issue
 from newsletter.models import Issue
-from newsletter.rendering.render import RenderError, save_render
+from newsletter.rendering.render import RenderError, render_issue, save_render
 from subscribers.models import MailingList, validate_list_slug
 
 SUFFIXES = (".md", ".markdown", ".txt")
@@ -36,6 +36,8 @@ class Command(BaseCommand):
             "--create-list", default="", metavar="NAME", help="make the list of --list if it is missing"
         )
 
+        parser.add_argument("--overwrite", action="store_true", help="replace what was written at the desk since, too")
+
     def handle(self, *_args: Any, **options: Any) -> None:
         """Raises CommandError when a file failed or there was none."""
         paths: list[Path] = options["paths"]
@@ -46,6 +48,7 @@ class Command(BaseCommand):
         files = [file for path in paths for file in find_posts(path)]
         if not files:
             raise CommandError(_("No posts found. Name a file, or a folder with .md, .markdown or .txt files."))
+        self._overwrite: bool = options["overwrite"]
         self._published: dict[str, Path] = {}  # slug -> the file of this run that has it
         failed = sum(not self._publish(file, list_slug) for file in files)
         if failed:
@@ -76,7 +79,8 @@ class Command(BaseCommand):
                     % {"file": file, "slug": source.slug, "other": other}
                 )
                 return False
-            published = save_draft(source, choose_list(source, list_slug))
+            mailing_list = choose_list(source, list_slug)
+            published = save_draft(source, mailing_list, overwrite=self._overwrite, judge=render_issue)
             issue = published.issue
             is_open = issue.status in (Issue.Status.DRAFT, Issue.Status.FAILED)
             findings = 0
@@ -88,7 +92,10 @@ class Command(BaseCommand):
         except ContentError as error:
             self.stderr.write(str(error))
             return False
-        except (RenderError, NotAllowed) as error:
+        except RenderError as error:
+            self.stderr.write(str(source.error_in(error.column, error.line, error.what, error.advice)))
+            return False
+        except NotAllowed as error:
             self.stderr.write(f"{file}: {error.what} {error.advice}")
             return False
         self.stdout.write(_report(file, published, source, scheduled=scheduled, findings=findings))
