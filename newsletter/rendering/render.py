@@ -70,7 +70,7 @@ def render_issue(issue: Issue) -> RenderedIssue:
     lower_headings(tree)
     web_tree = deepcopy(tree)
     forget_lines(tree)
-    margins = read_margins(issue.mailing_list)
+    margins = _read_margins(issue)
     links = rewrite_links(tree, utm_parameters(issue), track=PersonalUrls.of(issue).tracks_clicks, also=margins.trees)
     with translation.override(issue.language):
         html, cut = _write_html(issue, tree, margins)
@@ -132,6 +132,17 @@ def save_render(issue: Issue) -> RenderedIssue:
     for name, value in columns.items():
         setattr(issue, name, value)
     return rendered
+
+
+def _read_margins(issue: Issue) -> Margins:
+    try:
+        return read_margins(issue.mailing_list)
+    except RenderError as error:  # what stands there is the list's, and so are its lines
+        what = _("The header or footer of the list %(list)s: %(error)s") % {
+            "list": issue.mailing_list.slug,
+            "error": error.what,
+        }
+        raise RenderError(what, error.advice) from error
 
 
 def _write_html(issue: Issue, tree: HtmlElement, margins: Margins) -> tuple[str, int | None]:
