@@ -58,7 +58,9 @@ CONTRASTS = """onPaper => {
   const ground = dark && getComputedStyle(document.documentElement).colorScheme.includes('dark') ? [18, 18, 18, 1] : [255, 255, 255, 1];
   const behind = e => {
     if (!e || onPaper) return onPaper ? [255, 255, 255, 1] : ground;
-    return over(rgba(getComputedStyle(e).backgroundColor), behind(e.parentElement));
+    const style = getComputedStyle(e), below = over(rgba(style.backgroundColor), behind(e.parentElement));
+    const plain = style.backgroundImage.match(/^linear-gradient\\((rgba?\\([^)]*\\))/);  // a colour no client turns dark
+    return plain ? over(rgba(plain[1]), below) : below;
   };
   const light = c => { const v = c / 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
   const luminance = c => 0.2126 * light(c[0]) + 0.7152 * light(c[1]) + 0.0722 * light(c[2]);

@@ -140,6 +140,18 @@ def _plain_list() -> MailingList:
     )
 
 
+def _dressed_list() -> MailingList:
+    """A list that has set everything a list can set about its look."""
+    mailing_list = _plain_list()
+    mailing_list.name = "아주 긴 이름을 가진 뉴스레터 " + "Donaudampfschifffahrtsgesellschaft" * 2
+    mailing_list.accent_color = "#ffd400"
+    mailing_list.logo_url = "https://example.org/logo.png"
+    mailing_list.logo_width, mailing_list.logo_height = 320, 80
+    mailing_list.header_markdown = f"[지난 호](https://example.org/) · {LONG_WORD}"
+    mailing_list.footer_markdown = f"**편집실** 드림. [{LONG_URL}]({LONG_URL})\n\n- 하나\n- 둘"
+    return mailing_list
+
+
 def _sources() -> dict[str, tuple[IssueSource, MailingList]]:
     files = [
         *sorted((ROOT / "examples" / "posts").glob("*.md")),
@@ -147,6 +159,7 @@ def _sources() -> dict[str, tuple[IssueSource, MailingList]]:
     ]
     found = {file.stem[:20]: (read_issue_file(file), _plain_list()) for file in files}
     found["torture"] = (read_issue_text(TORTURE, "torture.md"), _plain_list())
+    found["torture-dressed"] = (read_issue_text(TORTURE, "torture.md"), _dressed_list())
     found["right-to-left"] = (read_issue_text(RIGHT_TO_LEFT, "arabic.md"), _plain_list())
     return found
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from typing import Any
 
 import pytest
@@ -11,21 +9,12 @@ from playwright.sync_api import Page
 
 from tests.browser import measures
 from tests.browser.conftest import OpenPage
+from tests.browser.drawing import png
 from tests.browser.posts import SOURCES, mail
 
 WIDTHS = (320, 375, 700, 1200)  # CSS pixels: the narrowest phone, a phone, a preview pane, a window
 MAX_COLUMN = 640  # CSS pixels; longer lines lose the eye on its way back
-
-
-def png(width: int, height: int) -> bytes:
-    """A grey picture."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    rows = zlib.compress((b"\0" + b"\x99" * width) * height)
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+TARGET = 24  # CSS pixels, WCAG 2.2, 2.5.8
 
 
 PICTURE = png(1600, 900)
@@ -132,12 +121,30 @@ def test_letters_are_large_enough(open_page: OpenPage, name: str) -> None:
     assert [letter for letter in body if letter["px"] < 14 and letter["tag"] not in {"TD"}] == []
 
 
+@every_mail
+def test_a_thumb_can_hit_the_links_of_the_foot(open_page: OpenPage, name: str) -> None:
+    page = open_page(mail(name), width=375)
+    links = page.evaluate("""() => [...document.querySelectorAll('.foot a')].map(a => {
+      const r = a.getBoundingClientRect(); return [a.textContent, r.width, r.height];
+    })""")
+    assert len(links) >= 1
+    assert [link for link in links if link[1] < TARGET or link[2] < TARGET] == []
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @every_mail
 def test_every_word_stands_out_from_what_is_behind_it(open_page: OpenPage, name: str, dark: bool) -> None:
     contrasts = open_page(mail(name), dark=dark).evaluate(measures.CONTRASTS, False)
     assert len(contrasts) > 10
     assert [found for found in contrasts if found["ratio"] < found["least"]] == []
+
+
+@every_mail
+def test_every_word_stands_out_where_outlook_com_has_made_the_mail_dark(open_page: OpenPage, name: str) -> None:
+    """It marks what it has changed with data-ogsc (colours) and data-ogsb (backgrounds), whatever the system prefers."""
+    page = open_page(mail(name))
+    page.evaluate("for (const mark of ['data-ogsc', 'data-ogsb']) document.documentElement.setAttribute(mark, '')")
+    assert [found for found in page.evaluate(measures.CONTRASTS, False) if found["ratio"] < found["least"]] == []
 
 
 def test_dark_is_dark_and_light_is_light(open_page: OpenPage) -> None:
@@ -148,6 +155,7 @@ def test_dark_is_dark_and_light_is_light(open_page: OpenPage) -> None:
 
 
 def _marked(contrasts: list[dict[str, Any]]) -> set[int]:
+    """Marked words have a ground of their own, and pictures a light one: a transparent drawing is made for paper."""
     return {sum(map(int, found["back"].split(","))) for found in contrasts if found["tag"] in ("MARK", "IMG")}
 
 
@@ -186,3 +194,39 @@ def test_the_page_names_its_subject_and_its_language(open_page: OpenPage, name: 
     assert page.title() == " ".join(source.subject.split())
     assert page.evaluate("document.documentElement.lang") == (source.language or mailing_list.language)
     assert page.evaluate("document.documentElement.dir") == ("rtl" if source.language == "ar" else "ltr")
+
+
+def test_a_mail_from_right_to_left_begins_at_the_right(open_page: OpenPage) -> None:
+    for drop in (False, True):
+        page = open_page(mail("right-to-left"))
+        if drop:
+            page.evaluate(measures.DROP_STYLESHEETS)
+        found = page.evaluate("""() => {
+          const first = e => {
+            const walker = document.createTreeWalker(e, NodeFilter.SHOW_TEXT), range = document.createRange();
+            while (walker.nextNode()) if (walker.currentNode.data.trim()) break;
+            range.selectNodeContents(walker.currentNode);
+            return range.getClientRects()[0];
+          };
+          const content = document.querySelector('.content'), box = content.getBoundingClientRect();
+          const style = getComputedStyle(content), pick = s => content.querySelector(s);
+          const right = box.right - parseFloat(style.paddingRight), left = box.left + parseFloat(style.paddingLeft);
+          return {
+            paragraph: right - first(pick('p')).right, heading: right - first(pick('h2')).right,
+            item: right - first(pick('li')).right, inner: right - first(pick('li li')).right,
+            numbered: right - first(pick('ol li')).right,
+            quote: [parseFloat(getComputedStyle(pick('blockquote')).borderRightWidth),
+                    parseFloat(getComputedStyle(pick('blockquote')).borderLeftWidth)],
+            table: right - pick('table').getBoundingClientRect().right, code: first(pick('pre')).left - left,
+            foot: first(document.querySelector('.foot')).right > (box.left + box.right) / 2,
+          };
+        }""")
+        assert abs(found["paragraph"]) <= 1
+        assert abs(found["heading"]) <= 1
+        assert 12 <= found["item"] <= 40
+        assert found["inner"] >= found["item"] + 12
+        assert 12 <= found["numbered"] <= 40
+        assert found["quote"][0] >= 2 > found["quote"][1]
+        assert abs(found["table"]) <= 1
+        assert found["code"] <= 40, "code stays from left to right"
+        assert found["foot"]

@@ -6,11 +6,18 @@ import os
 import struct
 import subprocess
 import sys
+from base64 import b64encode
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from playwright.sync_api import Browser
 
 from newsletter.management.chromium import MAX_PICTURE_PIXELS, SHOTS, Shot, take_picture
+from tests.browser.drawing import png
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = """<!DOCTYPE html><meta name="color-scheme" content="light dark">
@@ -50,6 +57,39 @@ def test_a_long_mail_has_fewer_pixels_and_a_very_long_one_is_cut(browser: Browse
     assert (size_of(picture.png), picture.is_cut) == ((375, 10_000), False)
     picture = take_picture(browser, endless, Shot(375, "light", 2))
     assert (size_of(picture.png), picture.is_cut) == ((375, MAX_PICTURE_PIXELS), True)
+
+
+def test_no_address_in_a_mail_is_asked_for(browser: Browser) -> None:
+    asked: list[str] = []
+
+    class Door(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        here = f"http://127.0.0.1:{server.server_port}"
+        page = f"""<link rel="stylesheet" href="{here}/a.css"><style>@import "{here}/b.css"; p {{ background: url({here}/c.png) }}</style>
+            <p>text <img src="{here}/d.png"><iframe src="{here}/e"></iframe>"""
+        take_picture(browser, page, Shot(375, "light", 1))
+        assert asked == []
+        with suppress(HTTPError):
+            urlopen(f"{here}/g", timeout=30)
+        assert asked == ["/g"], "the server was there to be asked"
+        server.shutdown()
+
+
+def test_an_image_that_is_in_the_page_is_painted(browser: Browser) -> None:
+    grey = b64encode(png(375, 300)).decode()
+    pictures = [
+        take_picture(browser, f'<body style="margin:0"><img alt="" src="{source}">', Shot(375, "light", 1)).png
+        for source in (f"data:image/png;base64,{grey}", "https://example.org/grey.png")
+    ]
+    assert pictures[0] != pictures[1]
 
 
 def test_the_command_makes_four_pictures_of_a_post(tmp_path: Path, browser: Browser) -> None:
