@@ -1,0 +1,67 @@
+"""Everything that can be said of an issue before it is sent: it is rendered and composed as it would be, and nothing is stored or sent."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from newsletter.delivery.compose import IssueTemplate, Recipient
+from newsletter.models import Issue
+from newsletter.rendering.checks.codes import found
+from newsletter.rendering.checks.message import check_message
+from newsletter.rendering.errors import Finding
+from newsletter.rendering.merge import allowed_fields, fill_slots, mark_fields, resolve_fields, subject_template
+from newsletter.rendering.render import RenderedIssue, RenderError, render_issue
+
+# Nobody has this number; the address is one that RFC 2606 keeps free. Without a name: what most readers are.
+_SAMPLE = Recipient(subscriber_id=0, address="reader@example.com", values={"email": "reader@example.com"})
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What was found, and the mail; None when the text cannot become one."""
+
+    findings: tuple[Finding, ...]
+    rendered: RenderedIssue | None
+
+
+def look_over(issue: Issue) -> Preflight:
+    """Renders the issue, composes it for a reader who does not exist, and returns the findings about both. Asks no database."""
+    try:
+        rendered = render_issue(issue)
+    except RenderError as error:
+        return Preflight((_explain(issue, error),), None)
+    findings = list(rendered.findings)
+    if not any(finding.code == "control-character" for finding in findings):
+        findings += _check_messages(issue, rendered)
+    return Preflight(tuple(dict.fromkeys(findings)), rendered)
+
+
+def _check_messages(issue: Issue, rendered: RenderedIssue) -> Iterator[Finding]:
+    """Both ways a message can go: to servers with 8BITMIME and to those without."""
+    ready = copy.copy(issue)
+    ready.pk = issue.pk or 0
+    ready.html, ready.text = rendered.html, rendered.text
+    subject = fill_slots(subject_template(issue), _SAMPLE.values)
+    for eight_bit in (True, False):
+        yield from check_message(_off_the_wire(IssueTemplate(ready, eight_bit=eight_bit).message_for(_SAMPLE)), subject)
+
+
+def _off_the_wire(data: bytes) -> bytes:
+    """The message that a server makes of SMTP's DATA (RFC 5321, section 4.5.2)."""
+    return data.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
+
+
+def _explain(issue: Issue, error: RenderError) -> Finding:
+    """Why there is no mail; for a merge field that is none of the list's also where it stands."""
+    texts = [("subject", None, issue.subject), ("preheader", None, issue.preheader)]
+    texts += [("", number, line) for number, line in enumerate(issue.body_markdown.split("\n"), start=1)]  # type: ignore[misc]
+    allowed = allowed_fields(issue.mailing_list)
+    for place, line, text in texts:
+        try:
+            resolve_fields(mark_fields(text), "text", allowed)
+        except RenderError as here:
+            if here.what == error.what:
+                return found("unknown-field", error.what, error.advice, place=place, line=line)
+    return found("not-rendered", error.what, error.advice)
