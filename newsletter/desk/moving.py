@@ -28,12 +28,12 @@ from newsletter.delivery.lifecycle import (
     start_issue_now,
     unschedule_issue,
 )
+from newsletter.delivery.preflight import look_over
 from newsletter.desk.forms import ScheduleForm, TestMailForm
 from newsletter.desk.questions import ACTS, acts_for, consequences
 from newsletter.desk.schedule_times import editors_zone
 from newsletter.models import Issue
 from newsletter.rendering.errors import Finding, RenderError
-from newsletter.rendering.render import render_issue
 
 log = logging.getLogger(__name__)
 _USUAL_HOUR = 8  # when a newsletter is scheduled for, unless the editor says otherwise
@@ -176,11 +176,8 @@ def _ask_schedule(request: HttpRequest, issue: Issue, form: ScheduleForm, status
 
 
 def _findings_of(issue: Issue) -> list[Finding]:
-    """What rendering says of the saved text; a text that cannot be rendered is one error."""
-    try:
-        return list(render_issue(issue).findings)
-    except RenderError as error:
-        return [Finding("error", "render", str(error))]
+    """What can be said of the saved text and of the mail it would become; a text that cannot become one is one error."""
+    return list(look_over(issue).findings)
 
 
 def _errors(findings: list[Finding]) -> list[Finding]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+from django.template.loader import render_to_string
 from django.utils import translation
 
 from newsletter.models import Issue
@@ -16,6 +20,7 @@ from newsletter.rendering.merge import allowed_fields, mark_fields
 from newsletter.rendering.tree import dress, parse_fragment
 from subscribers.models import MailingList
 
+ROOT = Path(__file__).parents[3]
 WORDS = (
     "이 글은 소식을 전하기에 넉넉할 만큼의 낱말을 담고 있어서 그림만 있는 메일로는 보이지 않습니다. 그래도 짧습니다."
 )
@@ -272,3 +277,24 @@ def test_every_finding_has_a_level_a_remedy_and_a_korean_voice() -> None:
         assert finding.message.endswith((".", ")."))
     with translation.override("ko"):
         assert check(subject="")[0].code == "no-subject"
+
+
+def test_the_document_has_every_code_and_its_level() -> None:
+    rows = re.findall(
+        r"^\| `([a-z-]+)` \| (\w+) \| .+ \| .+ \|$", (ROOT / "docs" / "checks.md").read_text("utf-8"), re.M
+    )
+    assert dict(rows) == dict(LEVELS)
+    assert len(rows) == len(LEVELS)
+
+
+def test_every_code_is_used() -> None:
+    sources = [path.read_text("utf-8") for path in (ROOT / "newsletter").rglob("*.py") if path.name != "codes.py"]
+    assert [code for code in LEVELS if not any(f'"{code}"' in source for source in sources)] == []
+
+
+def test_the_desk_shows_what_to_do_and_takes_findings_of_older_issues() -> None:
+    (finding,) = check(body_markdown=f"{WORDS}\n\n[글](a/b)")
+    shown = render_to_string("desk/finding_list.html", {"findings": [finding, {"level": "note", "message": "옛 소식"}]})
+    assert finding.remedy in shown
+    assert "Line 3" in shown
+    assert "옛 소식" in shown
