@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 
 from newsletter.content.front_matter import ContentError
 from newsletter.management.chromium import SHOTS, NoChromiumError, open_chromium, take_picture
+from newsletter.management.images import Illustrated, fetch_images
 from newsletter.management.previewing import preview_issue, write_files
 from newsletter.management.unsaved import issue_from
 from newsletter.rendering.errors import RenderError
@@ -28,7 +29,7 @@ class Command(BaseCommand):
 
     help = (
         "Writes a post or an issue as HTML, text and EML, as a reader would get it, and with a Chromium found as four pictures: "
-        "375 and 700 pixels wide, light and dark. The pictures are made without a network: images show their alt text."
+        "375 and 700 pixels wide, light and dark. Nothing is fetched for them: without --images each image shows its alt text."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -37,6 +38,7 @@ class Command(BaseCommand):
         parser.add_argument("--list", dest="list_slug", default="", metavar="SLUG", help="as an issue of this list")
         parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (var/preview/SLUG)")
         parser.add_argument("--open", action="store_true", help="open the HTML in the browser")
+        parser.add_argument("--images", action="store_true", help="fetch the images (https only) for the pictures")
         parser.add_argument(
             "--as",
             dest="values",
@@ -60,7 +62,7 @@ class Command(BaseCommand):
         except RenderError as error:
             raise CommandError(f"{options['name']}: {error.what} {error.advice}") from error
         slug = _file_name(found.issue.slug)
-        pictures, words = _take_pictures(preview.html)
+        pictures, words = _take_pictures(preview.html, with_images=options["images"])
         files = {
             f"{slug}.html": preview.html.encode(),
             f"{slug}.txt": preview.text.encode(),
@@ -103,14 +105,15 @@ def _file_name(slug: str) -> str:
     return slug.encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
 
 
-def _take_pictures(html: str) -> tuple[dict[str, bytes], list[str]]:
+def _take_pictures(html: str, *, with_images: bool) -> tuple[dict[str, bytes], list[str]]:
     """The PNGs by name, and what is to be said about them."""
     try:
         with open_chromium() as browser:
-            pictures = {shot.name: take_picture(browser, html, shot) for shot in SHOTS}
+            page = fetch_images(html) if with_images else Illustrated(html, ())
+            pictures = {shot.name: take_picture(browser, page.html, shot) for shot in SHOTS}
     except NoChromiumError as error:
         return {}, [_("No pictures. %(why)s") % {"why": error}]
-    words = []
+    words = list(page.missing)
     if any(picture.is_cut for picture in pictures.values()):
         words.append(_("The mail is longer than a picture can be: they show its beginning."))
     return {name: picture.png for name, picture in pictures.items()}, words
