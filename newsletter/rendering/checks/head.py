@@ -39,7 +39,7 @@ def check_head(issue: Issue) -> Iterator[Finding]:
     """Findings about subject and preheader. Raises RenderError for a merge field that is not allowed."""
     yield from _check_subject(issue)
     yield from _check_preheader(issue)
-    for place, value in (("subject", issue.subject), ("preheader", issue.preheader)):
+    for place, value in ((_("the subject"), issue.subject), (_("the preheader"), issue.preheader)):
         yield from _check_characters(place, value)
 
 
