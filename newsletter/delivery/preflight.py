@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from newsletter.delivery.compose import IssueTemplate, Recipient
 from newsletter.models import Issue
-from newsletter.rendering.checks.codes import found
+from newsletter.rendering.checks.codes import found, in_order
 from newsletter.rendering.checks.message import check_message
-from newsletter.rendering.errors import Finding
-from newsletter.rendering.merge import allowed_fields, fill_slots, mark_fields, resolve_fields, subject_template
+from newsletter.rendering.errors import FieldError, Finding
+from newsletter.rendering.merge import fill_slots, subject_template
 from newsletter.rendering.render import RenderedIssue, RenderError, render_issue
 
 # Nobody has this number; the address is one that RFC 2606 keeps free. Without a name: what most readers are.
@@ -31,11 +31,11 @@ def look_over(issue: Issue) -> Preflight:
     try:
         rendered = render_issue(issue)
     except RenderError as error:
-        return Preflight((_explain(issue, error),), None)
+        return Preflight((_explain(error),), None)
     findings = list(rendered.findings)
     if not any(finding.code == "control-character" for finding in findings):
         findings += _check_messages(issue, rendered)
-    return Preflight(tuple(dict.fromkeys(findings)), rendered)
+    return Preflight(tuple(in_order(dict.fromkeys(findings))), rendered)
 
 
 def _check_messages(issue: Issue, rendered: RenderedIssue) -> Iterator[Finding]:
@@ -53,15 +53,8 @@ def _off_the_wire(data: bytes) -> bytes:
     return data.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
 
 
-def _explain(issue: Issue, error: RenderError) -> Finding:
-    """Why there is no mail; for a merge field that is none of the list's also where it stands."""
-    texts = [("subject", None, issue.subject), ("preheader", None, issue.preheader)]
-    texts += [("", number, line) for number, line in enumerate(issue.body_markdown.split("\n"), start=1)]  # type: ignore[misc]
-    allowed = allowed_fields(issue.mailing_list)
-    for place, line, text in texts:
-        try:
-            resolve_fields(mark_fields(text), "text", allowed)
-        except RenderError as here:
-            if here.what == error.what:
-                return found("unknown-field", error.what, error.advice, place=place, line=line)
-    return found("not-rendered", error.what, error.advice)
+def _explain(error: RenderError) -> Finding:
+    """Why there is no mail, and where in the text that is known."""
+    code = "unknown-field" if isinstance(error, FieldError) else "not-rendered"
+    place = "" if error.column == "body_markdown" else error.column
+    return found(code, error.what, error.advice, place=place, line=error.line)

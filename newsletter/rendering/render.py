@@ -14,6 +14,7 @@ from lxml.html import HtmlElement
 
 from newsletter.models import Issue, Link
 from newsletter.rendering.checks import check_page, check_tree
+from newsletter.rendering.checks.codes import in_order
 from newsletter.rendering.continuing import (
     MAX_HTML_BYTES,
     check_size,
@@ -80,7 +81,7 @@ def render_issue(issue: Issue) -> RenderedIssue:
     _check_tokens(html, text)
     may_end_early = issue.when_too_large == Issue.WhenTooLarge.CONTINUE
     findings += [*check_size(html, web_tree, cut, may_end_early=may_end_early), *check_page(issue, html, text)]
-    return RenderedIssue(html, text, _write_web_html(web_tree, cut), links, tuple(findings))
+    return RenderedIssue(html, text, _write_web_html(web_tree, cut), links, tuple(in_order(findings)))
 
 
 def read_body(issue: Issue) -> HtmlElement:

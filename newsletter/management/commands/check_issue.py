@@ -17,9 +17,10 @@ from newsletter.content.front_matter import ContentError, parse_front_matter
 from newsletter.delivery.preflight import look_over
 from newsletter.link_check import addresses_of, check_addresses
 from newsletter.management.unsaved import Found, issue_from
+from newsletter.rendering.checks.codes import in_order
 from newsletter.rendering.errors import Finding
 
-_ORDER = {"error": 0, "warning": 1, "note": 2}
+_LEVELS = ("error", "warning", "note")
 _OF_THE_LIST = frozenset({"placeholder-sender"})  # said of a list that nobody has made yet, these would be noise
 _UNREADABLE = 2  # exit code: there was nothing to judge
 
@@ -64,8 +65,7 @@ class _Report:
 
     @staticmethod
     def of(name: str, about: Found, findings: Iterable[Finding]) -> _Report:
-        placed = [_place(finding, about) for finding in findings]
-        placed.sort(key=lambda finding: (_ORDER[finding.level], finding.line or 0))
+        placed = in_order(_place(finding, about) for finding in findings)
         return _Report(name, "" if about.has_stand_in_list else about.issue.mailing_list.slug, tuple(placed))
 
     def count(self, level: str) -> int:
@@ -77,7 +77,7 @@ class _Report:
             f"{finding.level} {finding.code}: {finding.message} {finding.remedy}".rstrip()
             for finding in self.findings
         ]
-        errors, warnings, notes = (self.count(level) for level in _ORDER)
+        errors, warnings, notes = (self.count(level) for level in _LEVELS)
         counts = [
             ngettext("%(count)d error", "%(count)d errors", errors) % {"count": errors},
             ngettext("%(count)d warning", "%(count)d warnings", warnings) % {"count": warnings},
@@ -91,7 +91,7 @@ class _Report:
         return "\n".join([*lines, f"{self.name}: {', '.join(counts)} ({whose})"])
 
     def as_json(self) -> str:
-        counts = {f"{level}s": self.count(level) for level in _ORDER}
+        counts = {f"{level}s": self.count(level) for level in _LEVELS}
         findings = [asdict(finding) for finding in self.findings]
         report = {"name": self.name, "list": self.list_slug, **counts, "findings": findings}
         return json.dumps(report, ensure_ascii=False, indent=2)

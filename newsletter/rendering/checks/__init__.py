@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from lxml.html import HtmlElement
 
 from newsletter.models import Issue
-from newsletter.rendering.checks.css import check_css
+from newsletter.rendering.checks.css import check_extra_css
 from newsletter.rendering.checks.fields import check_fields
 from newsletter.rendering.checks.head import check_head, check_sender
 from newsletter.rendering.checks.images import check_images
@@ -36,4 +36,4 @@ def check_tree(issue: Issue, tree: HtmlElement) -> Iterator[Finding]:
     yield from check_structure(tree, places)
     yield from check_fields(issue, tree, places)
     yield from check_sender(issue.mailing_list)
-    yield from check_css(issue.mailing_list.extra_css)
+    yield from check_extra_css(issue.mailing_list.extra_css)

@@ -58,7 +58,7 @@ LEVELS: Mapping[str, Level] = {
     # contrast.py, css.py
     "low-contrast": "warning",
     "unsupported-css": "note",
-    "unread-css": "warning",
+    "left-out-css": "warning",
     # its size (rendering/continuing.py)
     "html-large": "warning",
     "html-continues": "warning",
@@ -100,3 +100,9 @@ def shorten(text: str, length: int = 60) -> str:
     """Text on one line, at most `length` characters."""
     line = " ".join(text.split())
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors first, notes last; of the same level by their lines."""
+    ranks = {"error": 0, "warning": 1, "note": 2}
+    return sorted(findings, key=lambda finding: (ranks[finding.level], finding.line or 0))

@@ -1,4 +1,4 @@
-"""Colours as CSS writes them, and how well one can be read on another (WCAG 2.2, success criterion 1.4.3)."""
+"""Colours in any way that CSS writes them; rendering/colours.py has those that we choose ourselves."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class Colour:
         return Colour(*mixed)
 
     def __str__(self) -> str:
+        """As a screen shows it, without its opacity: #rrggbb."""
         return "#" + "".join(f"{round(channel * 255):02x}" for channel in (self.red, self.green, self.blue))
 
 
@@ -47,18 +48,3 @@ def read_colour(value: str) -> Colour | None:
                 red, green, blue, alpha = (min(max(float(part or 0), 0.0), 1.0) for part in colour.to("srgb"))
                 return Colour(red, green, blue, alpha)
     return None
-
-
-@lru_cache(maxsize=4096)
-def contrast(one: Colour, other: Colour) -> float:
-    """From 1 (the same) to 21 (black on white), for opaque colours."""
-    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: Colour) -> float:
-    red, green, blue = (
-        channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
-        for channel in (colour.red, colour.green, colour.blue)
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

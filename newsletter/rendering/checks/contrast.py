@@ -9,13 +9,12 @@ from lxml.html import HtmlElement
 
 from newsletter.rendering.checks.cascade import Look, Scheme, has_dark_look, looks_of
 from newsletter.rendering.checks.codes import found, shorten
-from newsletter.rendering.checks.colours import Colour, contrast
+from newsletter.rendering.checks.colours import Colour
+from newsletter.rendering.colours import MIN_CONTRAST, contrast
 from newsletter.rendering.errors import Finding
 from newsletter.rendering.merge import ANY_MARKER
 
-# WCAG 2.2, success criterion 1.4.3.
-ENOUGH = 4.5
-ENOUGH_FOR_LARGE = 3.0
+MIN_CONTRAST_LARGE = 3.0  # WCAG 2.2, success criterion 1.4.3, for large text
 
 
 def check_contrast(root: HtmlElement) -> Iterator[Finding]:
@@ -35,8 +34,8 @@ def check_contrast(root: HtmlElement) -> Iterator[Finding]:
 
 def _judge(text: str, look: Look, scheme: Scheme) -> Iterator[Finding]:
     colour = look.colour.over(look.below)
-    ratio = contrast(colour, look.below)
-    needed = ENOUGH_FOR_LARGE if look.is_large else ENOUGH
+    ratio = contrast(str(colour), str(look.below))
+    needed = MIN_CONTRAST_LARGE if look.is_large else MIN_CONTRAST
     if ratio >= needed:
         return
     words = {"text": text, "colour": colour, "below": look.below, "ratio": f"{ratio:.1f}", "needed": f"{needed:.1f}"}

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from django.utils.translation import gettext as _
+from lxml import etree
+from lxml.html import HtmlElement
 
 from newsletter.rendering.checks.codes import found
-from newsletter.rendering.checks.stylesheets import Declaration, Rule, Unread, read_stylesheet
+from newsletter.rendering.checks.stylesheets import Declaration, Rule, read_declarations, read_stylesheet
 from newsletter.rendering.errors import Finding
+from newsletter.rendering.extra_css import check_css as refused_css
 
 _WORD = "Outlook (Windows)"  # draws with Microsoft Word's engine
 _GMAIL, _YAHOO, _OUTLOOK_COM = "Gmail", "Yahoo", "Outlook.com"
@@ -47,7 +51,7 @@ FEATURES = (
     _feature("filter", "filter|backdrop-filter", "", _GMAIL, _WORD, _OUTLOOK_COM, _YAHOO),
     _feature("clip-path", "clip-path", "", _GMAIL, _WORD, _OUTLOOK_COM, _YAHOO),
     _feature("object-fit", "object-fit", "", _WORD, _YAHOO),
-    _feature("opacity", "opacity", "", _WORD, _YAHOO),
+    _feature("opacity", "opacity", r"0?\.\d*[1-9]|%", _WORD, _YAHOO),
     _feature("gap", r"(row-|column-)?gap", "", _WORD, _YAHOO),
 )
 # Word takes a @font-face for the whole stack and falls back to Times New Roman.
@@ -58,22 +62,47 @@ AT_RULES = {
 }
 
 
-def check_css(css: str) -> Iterator[Finding]:
-    """Findings about a list's own CSS: one for each feature, at its first line, and one for each part that cannot be read."""
+def check_css(root: HtmlElement) -> Iterator[Finding]:
+    """Findings about all CSS of the finished page: one for each feature, with the rule or the element that has it first."""
     seen: set[str] = set()
-    for item in read_stylesheet(css):
-        if isinstance(item, Unread):
-            yield found(
-                "unread-css",
-                _("Line %(line)d of the list's CSS cannot be read (%(why)s).") % {"line": item.line, "why": item.why},
-                _("Correct it in the list's settings: inboxes pass over it, and maybe over what follows."),
-                place=_css_place(item.line),
-            )
+    for place, feature, clients in _features_of_page(root):
+        if feature in seen:
             continue
-        for feature, clients, line in _features_in(item):
-            if feature not in seen:
-                seen.add(feature)
-                yield _unsupported(feature, clients, line)
+        seen.add(feature)
+        yield found(
+            "unsupported-css",
+            _("The mail's CSS uses %(feature)s, which is ignored by: %(clients)s.")
+            % {"feature": feature, "clients": ", ".join(clients)},
+            _("Make sure that the mail reads well without it."),
+            place=place,
+        )
+
+
+def check_extra_css(css: str) -> Iterator[Finding]:
+    """Findings about a list's own CSS: what our allow-list leaves out of every mail."""
+    for problem in refused_css(css):
+        yield found(
+            "left-out-css",
+            _("Line %(line)d of the list's CSS is left out: %(why)s")
+            % {"line": problem.line or 1, "why": problem.message},
+            problem.remedy,
+            place=_("the list's CSS, line %(line)d") % {"line": problem.line or 1},
+        )
+
+
+def _features_of_page(root: HtmlElement) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    for style in root.iter("style"):
+        for rule in read_stylesheet(style.text or ""):
+            if isinstance(rule, Rule):
+                yield from ((rule.selector, feature, clients) for feature, clients in _features_in(rule))
+    for element in root.iter(etree.Element):
+        for feature in _features_in_style(element.get("style", "")):
+            yield f"<{element.tag}>", feature.shown_as, feature.ignored_by
+
+
+@lru_cache(maxsize=1024)
+def _features_in_style(style: str) -> tuple[Feature, ...]:
+    return tuple(feature for declaration in read_declarations(style) for feature in features_of(declaration))
 
 
 def features_of(declaration: Declaration) -> Iterator[Feature]:
@@ -83,23 +112,8 @@ def features_of(declaration: Declaration) -> Iterator[Feature]:
             yield feature
 
 
-def _features_in(rule: Rule) -> Iterator[tuple[str, tuple[str, ...], int]]:
+def _features_in(rule: Rule) -> Iterator[tuple[str, tuple[str, ...]]]:
     if rule.selector in AT_RULES:
-        yield rule.selector, AT_RULES[rule.selector], rule.line
+        yield rule.selector, AT_RULES[rule.selector]
     for declaration in rule.declarations:
-        for feature in features_of(declaration):
-            yield feature.shown_as, feature.ignored_by, declaration.line
-
-
-def _unsupported(feature: str, clients: tuple[str, ...], line: int) -> Finding:
-    return found(
-        "unsupported-css",
-        _("The list's CSS uses %(feature)s, which %(clients)s ignore.")
-        % {"feature": feature, "clients": ", ".join(clients)},
-        _("Make sure that the mail reads well without it."),
-        place=_css_place(line),
-    )
-
-
-def _css_place(line: int) -> str:
-    return _("the list's CSS, line %(line)d") % {"line": line}
+        yield from ((feature.shown_as, feature.ignored_by) for feature in features_of(declaration))

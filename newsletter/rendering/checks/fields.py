@@ -30,7 +30,7 @@ def check_fields(issue: Issue, tree: HtmlElement, places: Places) -> Iterator[Fi
 def _marked_texts(issue: Issue, tree: HtmlElement, places: Places) -> Iterator[tuple[str, int | None, str]]:
     allowed = allowed_fields(issue.mailing_list)
     for place, text in (("subject", issue.subject), ("preheader", issue.preheader)):
-        yield place, None, mark_line(text, "text", allowed)
+        yield place, None, mark_line(text, "text", allowed, column=place)
     for element in tree.iter():
         for text in (element.text, element.tail, *element.attrib.values()):
             if text and RESERVED in text:

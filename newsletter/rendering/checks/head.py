@@ -104,7 +104,7 @@ def _check_subject(issue: Issue) -> Iterator[Finding]:
 
 
 def _check_preheader(issue: Issue) -> Iterator[Finding]:
-    marked = mark_line(issue.preheader, "text", allowed_fields(issue.mailing_list))
+    marked = mark_line(issue.preheader, "text", allowed_fields(issue.mailing_list), column="preheader")
     if not marked:
         yield found(
             "no-preheader",

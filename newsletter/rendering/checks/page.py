@@ -10,6 +10,7 @@ from lxml import html as lxml_html
 from newsletter.models import Issue
 from newsletter.rendering.checks.codes import found
 from newsletter.rendering.checks.contrast import check_contrast
+from newsletter.rendering.checks.css import check_css
 from newsletter.rendering.errors import Finding
 from newsletter.rendering.links import PersonalUrls
 
@@ -25,3 +26,4 @@ def check_page(issue: Issue, html: str, text: str) -> Iterator[Finding]:
         message = _("The text part has no address to unsubscribe.")
         yield found("no-unsubscribe-in-text", message, _("Put it back into templates/email/issue.txt."))
     yield from check_contrast(root)
+    yield from check_css(root)

@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 from django.template.loader import render_to_string
 from django.utils import translation
+from lxml import html
 
 from newsletter.models import Issue
 from newsletter.rendering.checks import check_tree
 from newsletter.rendering.checks.codes import LEVELS
-from newsletter.rendering.checks.css import check_css
+from newsletter.rendering.checks.css import check_css, check_extra_css
 from newsletter.rendering.checks.head import check_sender
 from newsletter.rendering.errors import Finding, RenderError
 from newsletter.rendering.markdown import to_html
 from newsletter.rendering.merge import allowed_fields, mark_fields
+from newsletter.rendering.render import render_issue
 from newsletter.rendering.tree import dress, parse_fragment
 from subscribers.models import MailingList
 
@@ -248,22 +250,41 @@ def test_many_links_of_one_kind_are_one_finding() -> None:
     ],
 )
 def test_css_that_large_inboxes_ignore_is_told_with_their_names(css: str, feature: str, clients: str) -> None:
-    (finding,) = check_css(f"/* ours */\n{css}")
+    page = html.document_fromstring(f"<html><head><style>a {{ color: red }} {css}</style></head><body>x</body></html>")
+    (finding,) = check_css(page)
     assert finding.code == "unsupported-css"
     assert feature in finding.message
     assert clients in finding.message
-    assert finding.place.endswith("line 2")
+    assert finding.place
+
+
+def test_css_on_an_element_is_judged_too_and_a_feature_told_once() -> None:
+    page = html.document_fromstring("<p style='float: left'>a</p><p style='float: left; opacity: .5'>b</p>")
+    assert [(each.code, each.place) for each in check_css(page)] == [("unsupported-css", "<p>")] * 2
 
 
 def test_css_that_works_or_fails_without_harm_is_left_alone() -> None:
-    css = (
-        ".x { margin: 4px; padding: 2px; border-radius: 4px; max-width: 600px; color: #123456; font-family: a-b, c-2 }"
+    css = ".x { margin: 4px; padding: 2px; border-radius: 4px; max-width: 600px; color: #123456; font-family: a-b, c-2; opacity: 0 }"
+    page = html.document_fromstring(
+        f"<html><head><style>{css}</style></head><body><p style='{css[5:-2]}'>x</p></body></html>"
     )
-    assert list(check_css(css)) == []
+    assert list(check_css(page)) == []
 
 
-def test_css_that_cannot_be_read_is_said() -> None:
-    assert [each.code for each in check_css("a { color red }\nb { color: red }")] == ["unread-css"]
+def test_our_own_templates_use_nothing_that_large_inboxes_ignore() -> None:
+    body = (
+        f"# a\n\n## b\n\n{WORDS} `x`[^1]\n\n> q\n\n- [x] t\n\n|a|b|\n|-|-|\n|1|2|\n\n```python\nx = 1\n```\n\n[^1]: n\n"
+    )
+    page = html.document_fromstring(render_issue(make(body_markdown=body)).html)
+    assert list(check_css(page)) == []
+
+
+def test_what_is_left_out_of_a_lists_css_is_said_with_its_line() -> None:
+    (finding,) = check_extra_css(".content p { color: #123456 }\n.content p { display: flex }")
+    assert finding.code == "left-out-css"
+    assert "2" in finding.place
+    assert finding.remedy
+    assert list(check_extra_css("")) == []
 
 
 def test_every_finding_has_a_level_a_remedy_and_a_korean_voice() -> None:

@@ -242,6 +242,6 @@ def test_a_language_without_translations_renders_all_the_same(language: str) -> 
 
 def test_a_field_the_list_lost_is_looked_for_where_it_stands() -> None:
     mailing_list = make_list(slug="morning", footer_markdown="글\n\n{{ city }}")
-    with pytest.raises(RenderError, match="header or footer of the list morning.*city") as caught:
+    with pytest.raises(RenderError, match=r"header or footer of the list morning.*city") as caught:
         render_body("본문", mailing_list=mailing_list)
     assert caught.value.line is None
