@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
@@ -162,61 +161,3 @@ class ScheduleForm(forms.Form):
             self.moment = read_moment(found["day"], found["clock"], found["zone"])
         except WrongTimeError as error:
             raise forms.ValidationError(str(error)) from error
-
-
-class MailingListForm(forms.ModelForm[MailingList]):
-    """A newsletter's identity and rules."""
-
-    class Meta:
-        model = MailingList
-        fields = [
-            "name",
-            "slug",
-            "description",
-            "from_name",
-            "from_email",
-            "reply_to",
-            "postal_address",
-            "language",
-            "timezone",
-            "tracking_policy",
-            "is_public",
-        ]
-        labels = {
-            "name": gettext_lazy("Name"),
-            "slug": gettext_lazy("Address"),
-            "description": gettext_lazy("Description"),
-            "from_name": gettext_lazy("Sender’s name"),
-            "from_email": gettext_lazy("Sender’s address"),
-            "reply_to": gettext_lazy("Replies go to"),
-            "postal_address": gettext_lazy("Postal address"),
-            "language": gettext_lazy("Language"),
-            "timezone": gettext_lazy("Time zone"),
-            "tracking_policy": gettext_lazy("Tracking"),
-            "is_public": gettext_lazy("Public: has a page, an archive and a sign-up form"),
-        }
-        help_texts = {
-            "slug": gettext_lazy("Letters, digits and hyphens. It is part of every link to this list."),
-            "from_email": gettext_lazy("Your provider must be allowed to send for its domain."),
-            "reply_to": gettext_lazy("Empty: the sender’s address."),
-            "postal_address": gettext_lazy("Stands below every mail; many countries’ laws ask for it."),
-            "timezone": gettext_lazy("Scheduling starts from it."),
-        }
-        widgets = {
-            "description": forms.Textarea(attrs={"rows": 3}),
-            "timezone": forms.TextInput(attrs={"list": "zones", "autocomplete": "off"}),
-        }
-
-    language = LanguageField(label=gettext_lazy("Language"))
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        language = self.fields["language"]
-        assert isinstance(language, LanguageField)
-        language.admit(self.instance.language)
-
-    def clean_timezone(self) -> str:
-        zone = str(self.cleaned_data["timezone"])
-        if zone not in available_timezones():
-            raise forms.ValidationError(_("“%(zone)s” is not a time zone.") % {"zone": zone})
-        return zone

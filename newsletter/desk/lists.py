@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from newsletter.desk.forms import MailingListForm
+from newsletter.desk.list_form import MailingListForm
 from newsletter.models import Issue
 from subscribers.addresses import fingerprint
 from subscribers.audience import reachable

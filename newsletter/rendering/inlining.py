@@ -39,7 +39,7 @@ def inline_css(page: str) -> str:
         style.text = _COMMENT.sub("", _IMPORT.sub("", style.text or ""))
     with _one_at_a_time:
         inlined = _Inliner(**_OPTIONS).transform(root)
-    for element in inlined.iter("div", "pre", "code", "kbd", "mark"):
+    for element in inlined.iter("div", "pre", "code", "kbd", "mark", "img"):
         element.attrib.pop("bgcolor", None)  # an attribute of tables; 18 octets for each word of code
     return etree.tostring(inlined, method="html", encoding="unicode", doctype="<!DOCTYPE html>")
 
