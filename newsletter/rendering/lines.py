@@ -8,12 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from newsletter.rendering.merge import ANY_MARKER, MAX_VALUE_OCTETS, RESERVED, TOKEN, mark_slot
-from subscribers.tokens import TOKEN_LENGTH
+from newsletter.rendering.merge import ANY_MARKER, RESERVED, stretch_slots
 
 LINE_LIMIT = 990  # octets; SMTP's is 998
 MAX_LINE_OCTETS = 600  # where there is a choice: an attribute that cannot be broken still finds room behind it
-_TOKEN = mark_slot(TOKEN)
 _TOKENS = re.compile(r"""<!--.*?-->|<(?:[^>"']|"[^"]*"|'[^']*')*>|[^<]+|<""", re.DOTALL)
 _INDENT = re.compile("[ >]*")
 _UNITS = re.compile(rf"({ANY_MARKER.pattern}|&[A-Za-z0-9#]+;|\s)")
@@ -70,7 +68,7 @@ def octets(text: str) -> int:
     """Octets in UTF-8 once the slots are filled with the longest values."""
     if RESERVED not in text:
         return len(text) if text.isascii() else len(text.encode())
-    return len(ANY_MARKER.sub("x" * MAX_VALUE_OCTETS, text.replace(_TOKEN, "x" * TOKEN_LENGTH)).encode())
+    return len(stretch_slots(text).encode())
 
 
 class _Folder:

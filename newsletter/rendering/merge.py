@@ -25,6 +25,7 @@ from django.utils.translation import gettext as _
 from newsletter.models import Issue
 from newsletter.rendering.errors import FieldError, RenderError
 from subscribers.models import MailingList
+from subscribers.tokens import TOKEN_LENGTH
 
 Place = Literal["html", "text", "url", "header"]
 
@@ -33,6 +34,7 @@ RESERVED = "0s0s1k"
 _PLACES: dict[str, Place] = {"h": "html", "t": "text", "u": "url", "s": "header"}
 _LETTERS: dict[Place, str] = {place: letter for letter, place in _PLACES.items()}
 _SLOT = re.compile(rf"{RESERVED}([htus])([a-z2-7]*)9")
+_URL_START = f"{RESERVED}u"
 _SOURCE = re.compile(rf"{RESERVED}q([a-z2-7]*)9")  # a field as typed, on its way through Markdown
 ANY_MARKER = re.compile(rf"{RESERVED}[htusq][a-z2-7]*9")
 
@@ -48,8 +50,10 @@ TEXT_ATTRIBUTES = frozenset({"alt", "title"})
 URL_ATTRIBUTES = frozenset({"href", "src"})
 
 MAX_VALUE_LENGTH = 120  # characters, as Subscriber.name has
-# Octets once escaped: 120 Korean letters of text, 40 percent-encoded. lines.py leaves room for it below SMTP's 998.
+# Octets once escaped: 120 Korean letters of text, or 30 percent-encoded. lines.py leaves room for it below SMTP's 998: an address
+# cannot be broken, so three fields and 180 characters of it fit on one line; an email address has 254 at most.
 MAX_VALUE_OCTETS = 360
+MAX_URL_VALUE_OCTETS = 270
 MAX_SUBJECT_LENGTH = (
     900  # characters once its fields are filled: ASCII without a space cannot be folded below SMTP's 998
 )
@@ -98,6 +102,14 @@ def fill_slot(slot: Slot, values: Mapping[str, str]) -> str:
 def fill_slots(marked: str, values: Mapping[str, str]) -> str:
     """The whole text for one reader; with no values, with every default."""
     return "".join(piece if isinstance(piece, str) else fill_slot(piece, values) for piece in split_slots(marked))
+
+
+def stretch_slots(text: str) -> str:
+    """The text with each slot as long, in octets, as the longest value that may be filled in: what a line is measured by."""
+    text = text.replace(mark_slot(TOKEN), "x" * TOKEN_LENGTH)
+    return ANY_MARKER.sub(
+        lambda match: "x" * (MAX_URL_VALUE_OCTETS if match.group().startswith(_URL_START) else MAX_VALUE_OCTETS), text
+    )
 
 
 def clean_value(value: str) -> str:
@@ -199,25 +211,25 @@ def mark_line(text: str, place: Place, allowed: Collection[str], *, column: str 
 def _escape(value: str, place: Place) -> str:
     match place:
         case "html":
-            return _cut(value, html.escape)
+            return _cut(value, html.escape, MAX_VALUE_OCTETS)
         case "url":
             # Dots alone would climb the path, and no encoding of them would not.
-            return _cut(value, lambda text: quote(text, safe="")) if value.strip(".") else ""
+            return _cut(value, lambda text: quote(text, safe=""), MAX_URL_VALUE_OCTETS) if value.strip(".") else ""
         case "text":
-            return _cut(value, str)
+            return _cut(value, str, MAX_VALUE_OCTETS)
         case "header":
             return value
         case _:
             assert_never(place)
 
 
-def _cut(value: str, escape: Callable[[str], str]) -> str:
-    """The escaped value, cut at a character where it has more than MAX_VALUE_OCTETS."""
+def _cut(value: str, escape: Callable[[str], str], limit: int) -> str:
+    """The escaped value, cut at a character where it has more than `limit` octets."""
     escaped = escape(value)
-    if len(escaped.encode()) <= MAX_VALUE_OCTETS:
+    if len(escaped.encode()) <= limit:
         return escaped
     sizes = accumulate(len(escape(character).encode()) for character in value)
-    return escape(value[: sum(size <= MAX_VALUE_OCTETS for size in sizes)])
+    return escape(value[: sum(size <= limit for size in sizes)])
 
 
 def _resolve(line: int | None, typed: str, place: Place, allowed: Collection[str]) -> str:

@@ -177,9 +177,9 @@ def _hide_braces(html: str) -> str:
 def _check_lines(html: str, text: str) -> None:
     for line in (*html.split("\n"), *text.split("\n")):
         if (RESERVED in line or len(line) * 4 > LINE_LIMIT) and octets(line) > LINE_LIMIT:
-            address = fill_slots(max(re.findall(r"[^\s\"'<>]+", line), key=octets), {})
-            what = _("An address of %(length)d characters is too long for a mail: %(start)s…")
-            what %= {"length": len(address), "start": address[:60]}
+            address = max(re.findall(r"[^\s\"'<>]+", line), key=octets)
+            what = _("An address of up to %(length)d characters is too long for a mail: %(start)s…")
+            what %= {"length": octets(address), "start": fill_slots(address, {})[:60]}
             raise RenderError(what, _("Shorten it, or leave out some of its merge fields."))
 
 

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.rendering.errors import RenderError
+from newsletter.rendering.errors import FieldError, RenderError
 from newsletter.rendering.merge import (
+    MAX_URL_VALUE_OCTETS,
     MAX_VALUE_LENGTH,
+    MAX_VALUE_OCTETS,
     RESERVED,
     Slot,
     fill_slot,
@@ -17,6 +19,7 @@ from newsletter.rendering.merge import (
     mark_line,
     mark_slot,
     place_slots,
+    resolve_attribute,
     split_slots,
 )
 
@@ -57,6 +60,15 @@ def test_a_marker_is_made_of_letters_and_digits_only(slot: Slot) -> None:
         ("text", " \n ", "you"),
         ("text", "{{ city }}", "{{ city }}"),
         ("text", "가" * 500, "가" * MAX_VALUE_LENGTH),
+        ("text", "🍵" * 500, "🍵" * (MAX_VALUE_OCTETS // 4)),
+        ("html", "'" * 500, "&#x27;" * (MAX_VALUE_OCTETS // 6)),
+        ("url", "가" * 500, "%EA%B0%80" * (MAX_URL_VALUE_OCTETS // 9)),
+        ("url", "가a" * 500, "%EA%B0%80a" * (MAX_URL_VALUE_OCTETS // 10)),
+        ("url", "..", "you"),
+        ("url", ".", "you"),
+        ("url", "a..b", "a..b"),
+        ("url", "javascript:alert(1)//", "javascript%3Aalert%281%29%2F%2F"),
+        ("html", "%s%(name)s{0}", "%s%(name)s{0}"),
     ],
 )
 def test_a_value_is_escaped_for_its_place(place, value: str, expected: str) -> None:
@@ -115,3 +127,69 @@ def test_a_slot_can_change_its_place() -> None:
         "a",
         Slot("name", "url", "x"),
     )
+
+
+def test_a_slot_in_an_address_keeps_its_place() -> None:
+    marked = mark_slot(Slot("name", "url"))
+    assert place_slots(marked, "text") == marked
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://example.org/{{ name }}",
+        "https://example.org?n={{ name }}",
+        "https://example.org#{{ name }}",
+        "HTTPS://user@example.org:8443/a/{{ name }}/b?c={{ city }}",
+        "http://[2001:db8::1]/{{ name }}",
+        "mailto:editor@example.org?subject={{ name }}",
+        "mailto:{{ name }}",
+        "tel:{{ name }}",
+        "\\{{ name }}",
+    ],
+)
+def test_a_field_may_stand_in_an_address_behind_its_host(address: str) -> None:
+    assert resolve_attribute("href", mark_fields(address), ALLOWED)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "{{ name }}",
+        "{{ name }}://example.org/",
+        "https://{{ name }}",
+        "https://{{ name }}/",
+        "https://{{ name }}.example.org/",
+        "https://example.org{{ name }}/",
+        "https://example.org:{{ name }}/",
+        "https://{{ name }}@example.org/",
+        "https://example.org\\x{{ name }}",
+        "https:{{ name }}",
+        "https:/{{ name }}",
+        "https:///{{ name }}",
+        "//example.org/{{ name }}",
+        "/{{ name }}",
+        "#{{ name }}",
+        "ftp://example.org/{{ name }}",
+        "javascript:{{ name }}",
+        "https ://example.org/{{ name }}",
+        "https://exa mple.org/{{ name }}",
+    ],
+)
+def test_no_value_decides_where_an_address_leads(address: str) -> None:
+    with pytest.raises(FieldError, match="where a link leads") as caught:
+        resolve_attribute("href", mark_fields(f"\n\n{address}")[2:], ALLOWED)
+    assert caught.value.line == 3
+
+
+@pytest.mark.parametrize("name", ["id", "lang", "dir", "width", "class", "style"])
+def test_a_field_stands_in_no_other_attribute_than_words_and_addresses(name: str) -> None:
+    with pytest.raises(FieldError, match=name):
+        resolve_attribute(name, mark_fields("{{ name }}"), ALLOWED)
+    assert resolve_attribute("alt", mark_fields("{{ name }}"), ALLOWED) == mark_slot(Slot("name", "html"))
+
+
+def test_a_marker_forged_by_an_entity_is_no_more_than_an_unknown_field() -> None:
+    for forged in ("0s0s1kqme9", "0s0s1kq9", f"0s0s1kq{'a' * 80}9", mark_fields("{{ shoe }}").replace("q", "q", 1)):
+        with pytest.raises(FieldError):
+            resolve_attribute("alt", forged, ALLOWED)
