@@ -10,10 +10,10 @@ from django.core.management import CommandError, call_command
 
 from newsletter.content.front_matter import ContentError
 from newsletter.content.loader import read_issue_text
-from newsletter.content.publishing import IssueLeftDraft, save_draft
+from newsletter.content.publishing import EDITED_HASH_LENGTH, EditedAtDesk, IssueLeftDraft, save_draft
 from newsletter.models import Issue, Link
 from subscribers.models import MailingList
-from tests.factories import make_list
+from tests.factories import make_issue, make_list
 
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).parents[3]
@@ -134,3 +134,110 @@ def test_the_list_is_named_by_the_post_or_the_option_or_there_is_only_one(tmp_pa
     assert "there is no list nowhere" in publish(file, "--list", "nowhere")[1]
     assert ": created y" in publish(file, "--list", "news")[0]
     assert "No posts found" in publish(tmp_path / "..", "--list", "news")[1]
+
+
+def test_a_bad_field_is_refused_by_the_files_line_and_the_old_draft_stays(tmp_path: Path) -> None:
+    make_list()
+    file = tmp_path / "a.md"
+    file.write_text("---\ntitle: A\nslug: a\n---\n\n첫 글입니다.\n", "utf-8")
+    publish(file)
+    before = Issue.objects.values().get()
+    file.write_text("---\ntitle: A\nslug: a\n---\n\n둘째 글입니다.\n\n- {{ shoe_size }}\n", "utf-8")
+    out, err = publish(file)
+    assert f"{file}, line 8: This list has no merge field “shoe_size”." in err
+    assert "1 of 1 posts failed" in err
+    assert out == ""
+    assert Issue.objects.values().get() == before
+    file.write_text("---\ntitle: '{{ shoe_size }}'\nslug: b\n---\n\n글\n", "utf-8")
+    assert f"{file}, line 2: This list has no merge field" in publish(file)[1]
+    assert Issue.objects.count() == 1
+
+
+def test_a_post_says_what_is_counted_where_it_is_shown_and_what_happens_if_it_is_too_large() -> None:
+    mailing_list = make_list()
+    save_draft(source(front="tracking: off\narchive: no\ntoo_large: refuse\n"), mailing_list)
+    issue = Issue.objects.get()
+    assert (issue.track_opens, issue.track_clicks, issue.in_archive, issue.when_too_large) == (
+        False, False, False, "refuse",
+    )  # fmt: skip
+    assert issue.front_matter == {}
+    save_draft(source("새 글입니다.", front="tracking: off\ntrack_clicks: yes\n"), mailing_list)
+    issue.refresh_from_db()
+    assert (issue.track_opens, issue.track_clicks) == (False, True)
+    assert (issue.in_archive, issue.when_too_large) == (False, "refuse"), "what a post does not say stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("front", "complaint"),
+    [
+        ("tracking: maybe\n", "line 4: “tracking” is neither on nor off. Write on or off behind it."),
+        ("archive: [no]\n", "line 4: “archive” is not a line of text."),
+        ("too_large: cut\n", "line 4: “too_large” says what nobody knows. Write too_large: continue"),
+    ],
+)
+def test_a_switch_that_is_neither_on_nor_off_is_refused(front: str, complaint: str) -> None:
+    with pytest.raises(ContentError) as caught:
+        source(front=front)
+    assert complaint in str(caught.value)
+
+
+def edit_at_the_desk(issue: Issue, text: str) -> None:
+    """What the desk's save does to the row (newsletter/desk/writing.py)."""
+    Issue.objects.filter(pk=issue.pk).update(
+        body_markdown=text, source_hash=issue.source_hash[:EDITED_HASH_LENGTH], revision=issue.revision + 1
+    )
+
+
+def test_a_changed_file_does_not_replace_what_was_written_at_the_desk_unless_told_to(tmp_path: Path) -> None:
+    make_list()
+    file = tmp_path / "a.md"
+    file.write_text("---\ntitle: A\n---\n\n첫 글입니다.\n", "utf-8")
+    publish(file)
+    edit_at_the_desk(Issue.objects.get(), "책상에서 쓴 글")
+    assert ": unchanged a" in publish(file)[0], "the file is as it was: nothing is asked of it"
+    file.write_text("---\ntitle: A\n---\n\n둘째 글입니다.\n", "utf-8")
+    out, err = publish(file)
+    assert out == ""
+    assert "the draft a holds what somebody wrote at the desk" in err
+    assert "--overwrite" in err
+    assert Issue.objects.get().body_markdown == "책상에서 쓴 글"
+    assert ": updated a" in publish(file, "--overwrite")[0]
+    assert Issue.objects.get().body_markdown == "둘째 글입니다.\n"
+    assert ": unchanged a" in publish(file)[0]
+
+
+def test_overwriting_brings_back_a_file_that_is_as_it_was() -> None:
+    mailing_list = make_list()
+    issue = save_draft(source(), mailing_list).issue
+    edit_at_the_desk(issue, "책상에서 쓴 글")
+    assert save_draft(source(), mailing_list).change == "unchanged"
+    published = save_draft(source(), mailing_list, overwrite=True)
+    assert published.change == "updated"
+    assert published.issue.source_hash == source().source_hash
+    assert "책상" not in published.issue.body_markdown
+
+
+def test_a_draft_begun_at_the_desk_is_not_replaced_by_a_file_of_its_name() -> None:
+    mailing_list = make_list()
+    make_issue(mailing_list, slug="one", body_markdown="책상에서 쓴 글")
+    with pytest.raises(EditedAtDesk):
+        save_draft(source(), mailing_list)
+    assert Issue.objects.get().body_markdown == "책상에서 쓴 글"
+
+
+def test_a_draft_saved_at_the_desk_while_its_file_is_judged_is_not_replaced() -> None:
+    mailing_list = make_list()
+    issue = save_draft(source(), mailing_list).issue
+    with pytest.raises(EditedAtDesk):
+        save_draft(source("둘째 글"), mailing_list, judge=lambda _issue: edit_at_the_desk(issue, "책상에서 쓴 글"))
+    assert Issue.objects.get().body_markdown == "책상에서 쓴 글"
+
+
+def test_a_file_with_an_error_becomes_a_draft_but_is_not_scheduled(tmp_path: Path) -> None:
+    make_list()
+    file = tmp_path / "a.md"
+    file.write_text("---\ntitle: A\nsend_at: 2030-11-24 09:00 Asia/Seoul\n---\n\n[글](/relative)\n", "utf-8")
+    _out, err = publish(file)
+    assert "“a” cannot go out, for 1 error was found" in err
+    issue = Issue.objects.get()
+    assert (issue.status, bool(issue.findings)) == ("draft", True)

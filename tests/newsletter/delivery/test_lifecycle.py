@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from django.utils import timezone
@@ -122,3 +123,24 @@ def test_a_resumed_issue_goes_on_at_the_next_tick_though_its_bells_rang_in_vain(
     lifecycle.pause_issue(issue.pk)
     lifecycle.resume_issue(issue.pk)
     assert recovery.batches_to_ring() == lost != []
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"body_markdown": "[글](/relative)"}, "1 error"),
+        ({"body_markdown": "긴 글입니다. " * 9_000}, "kB of HTML"),
+        ({"body_markdown": "## 장\n\n긴 글입니다.\n\n" * 3_000, "when_too_large": "refuse"}, "kB of HTML"),
+    ],
+)
+@pytest.mark.parametrize("door", ["now", "later"])
+def test_what_the_check_calls_an_error_goes_out_by_no_door(door: str, fields: dict[str, str], complaint: str) -> None:
+    issue = make_issue(make_list(), **fields)
+    later = timezone.now() + timedelta(hours=1)
+    doors = {"now": lifecycle.start_issue_now, "later": partial(lifecycle.schedule_issue, at=later, zone="UTC")}
+    with pytest.raises(lifecycle.NotAllowed, match=complaint) as caught:
+        doors[door](issue.pk)
+    assert caught.value.advice
+    issue.refresh_from_db()
+    assert (issue.status, issue.scheduled_at) == (Status.DRAFT, None)
+    assert any(finding["level"] == "error" for finding in issue.findings)

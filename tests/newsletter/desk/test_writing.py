@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.html import escape
 
 from newsletter.desk.forms import DraftForm
 from newsletter.models import Issue
@@ -176,3 +177,107 @@ def test_the_list_of_issues_counts_filters_and_asks_a_fixed_number_of_questions(
     filtered = desk.get(reverse("desk:issues"), {"state": "needs-you", "list": one.slug}).content.decode()
     assert "멈춘 글" in filtered
     assert "초안 하나" not in filtered
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "complaint"),
+    [
+        (
+            "body_markdown",
+            "글\n\n둘째 {{ shoe_size }}",
+            "Line 3: This list has no merge field “shoe_size”. It has: email, name.",
+        ),
+        ("body_markdown", "[x](https://{{ name }}/)", "would decide where a link leads"),
+        ("subject", "{{ shoe_size }}", "no merge field"),
+        ("preheader", "{{ name", "is not a merge field"),
+    ],
+)
+def test_a_merge_field_that_cannot_stand_is_said_at_its_field_and_nothing_is_saved(
+    desk: Client, column: str, value: str, complaint: str
+) -> None:
+    issue = make_issue(make_list())
+    before = Issue.objects.values().get()
+    response = desk.post(
+        reverse("desk:write", args=[issue.pk]), typed(issue, **({"body_markdown": "neu"} | {column: value}))
+    )
+    assert response.status_code == 422
+    assert Issue.objects.values().get() == before
+    (error,) = response.context["form"].errors[column]
+    assert complaint in error
+    assert response.context["form"][column].value() == value, "what was typed is still there"
+    assert escape(error) in response.content.decode()
+
+
+def test_a_field_is_looked_for_on_the_list_that_was_chosen(desk: Client) -> None:
+    issue, other = make_issue(make_list()), make_list(merge_fields=["city"])
+    values = typed(issue, body_markdown="{{ city }}")
+    assert desk.post(reverse("desk:write", args=[issue.pk]), values).status_code == 422
+    assert desk.post(reverse("desk:write", args=[issue.pk]), values | {"mailing_list": other.pk}).status_code == 302
+
+
+def test_a_text_that_cannot_be_rendered_for_another_reason_is_saved_all_the_same(desk: Client) -> None:
+    issue = make_issue(make_list())
+    body = f"![x](https://example.org/{'a' * 2000}.png)\n"
+    assert desk.post(reverse("desk:write", args=[issue.pk]), typed(issue, body_markdown=body)).status_code == 302
+    issue.refresh_from_db()
+    assert issue.body_markdown == body
+
+
+def test_tracking_archive_and_size_are_set_beside_the_text(desk: Client) -> None:
+    issue = make_issue(make_list())
+    path = reverse("desk:write", args=[issue.pk])
+    page = desk.get(path).content.decode()
+    assert "Count who opens it" in page
+    assert "Gmail hides the end" in page
+    values = typed(issue, when_too_large="refuse")
+    for name in ("track_opens", "in_archive"):
+        del values[name]  # what a browser sends of an empty box: nothing
+    assert desk.post(path, values).status_code == 302
+    issue.refresh_from_db()
+    assert (issue.track_opens, issue.track_clicks, issue.in_archive, issue.when_too_large) == (
+        False, True, False, "refuse",
+    )  # fmt: skip
+
+
+def test_two_editors_who_set_different_switches_see_both(desk: Client) -> None:
+    issue = make_issue(make_list())
+    path = reverse("desk:write", args=[issue.pk])
+    mine, theirs = typed(issue, track_opens=""), typed(issue, when_too_large="refuse")
+    assert desk.post(path, theirs).status_code == 302
+    conflict = desk.post(path, mine)
+    assert conflict.status_code == 409
+    assert {pair[0].name for pair in conflict.context["pairs"]} == {"track_opens", "when_too_large"}
+    again = mine | {"revision": conflict.context["form"]["revision"].value()}
+    assert desk.post(path, again).status_code == 302
+    issue.refresh_from_db()
+    assert (issue.track_opens, issue.when_too_large) == (False, "continue")
+
+
+def test_a_file_does_not_replace_what_was_written_here_unless_told_to(desk: Client) -> None:
+    mailing_list = make_list()
+    bring(desk, POST.encode(), mailing_list)
+    issue = Issue.objects.get()
+    desk.post(reverse("desk:write", args=[issue.pk]), typed(issue, body_markdown="여기서 쓴 글"))
+    changed = POST.replace("첫 문단", "새 문단").encode()
+    response = bring(desk, changed, mailing_list)
+    assert response.status_code == 422
+    assert "wrote at the desk" in response.content.decode()
+    issue.refresh_from_db()
+    assert issue.body_markdown == "여기서 쓴 글"
+    file = SimpleUploadedFile("post.md", changed)
+    desk.post(
+        reverse("desk:upload"),
+        {"upload-file": file, "upload-mailing_list": mailing_list.pk, "upload-overwrite": "on"},
+    )
+    issue.refresh_from_db()
+    assert "새 문단" in issue.body_markdown
+
+
+def test_a_file_that_could_not_become_a_mail_leaves_the_draft_as_it_was(desk: Client) -> None:
+    mailing_list = make_list()
+    bring(desk, POST.encode(), mailing_list)
+    before = Issue.objects.values().get()
+    response = bring(desk, POST.replace("첫 문단", "{{ shoe_size }}").encode(), mailing_list)
+    assert response.status_code == 422
+    assert "post.md, line 8: This list has no merge field" in response.content.decode()
+    assert Issue.objects.values().get() == before
