@@ -13,6 +13,8 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from newsletter.models import Issue
+from newsletter.rendering.inlining import inline_css
+from newsletter.rendering.layout import lay_out_confirmation
 from newsletter.rendering.merge import fill_slots, subject_template
 from newsletter.rendering.render import render_issue
 from newsletter.tokens import TOKEN_LENGTH
@@ -37,19 +39,18 @@ def send_confirmation_mail(subscription_id: int) -> bool:
         return False
     mailing_list = subscription.mailing_list
     with translation.override(mailing_list.language):
-        values = {
-            "mailing_list": mailing_list,
-            "confirm_url": f"{settings.SITE_URL}/confirm/{confirmation_token(subscription)}/",
-            "site_url": settings.SITE_URL,
-        }
+        confirm_url = f"{settings.SITE_URL}/confirm/{confirmation_token(subscription)}/"
+        values = {"mailing_list": mailing_list, "confirm_url": confirm_url, "site_url": settings.SITE_URL}
+        subject = _("Please confirm: %(list)s") % {"list": mailing_list.name}
+        page = lay_out_confirmation(mailing_list, subject, confirm_url)
         message = EmailMultiAlternatives(
-            subject=_("Please confirm: %(list)s") % {"list": mailing_list.name},
+            subject=subject,
             body=render_to_string("email/confirmation.txt", values),
             from_email=formataddr((mailing_list.from_name, mailing_list.from_email)),
             to=[wire_address(subscription.subscriber.email)],
             headers={"Auto-Submitted": "auto-generated", "Message-ID": _message_id(mailing_list)},
         )
-        message.attach_alternative(render_to_string("email/confirmation.html", values), "text/html")
+        message.attach_alternative(inline_css(page), "text/html")
     message.send()
     log.info("confirmation.submitted subscription=%d", subscription_id)
     return mark_confirmation_sent(subscription_id)

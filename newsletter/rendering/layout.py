@@ -16,6 +16,7 @@ from newsletter.rendering.plaintext import to_text, underline, wrap_text
 from newsletter.rendering.theme import Margins, Theme
 from newsletter.rendering.tree import CONTENT_WIDTH, parse_fragment, plain_text, serialise
 from newsletter.rendering.typography import MONOSPACE, typography
+from subscribers.models import MailingList
 
 WIDTH = CONTENT_WIDTH + 48  # CSS pixels: the column and its padding
 # Inboxes fill a short preview with the body's first words; these keep them out. One unit: figure space, joiner, soft hyphen.
@@ -27,10 +28,9 @@ def lay_out(issue: Issue, body_html: str, urls: PersonalUrls, margins: Margins) 
     """The whole page with its stylesheets not yet inlined. Raises RenderError for a merge field the list does not have."""
     mailing_list = issue.mailing_list
     allowed = allowed_fields(mailing_list)
-    theme = Theme.of(mailing_list)
     context = {
+        **_frame(mailing_list, issue.language),
         "issue": issue,
-        "mailing_list": mailing_list,
         "subject": mark_line(issue.subject, "html", allowed),
         "preheader": mark_line(issue.preheader, "html", allowed) or _first_words(body_html),
         "padding": _PADDING,
@@ -40,7 +40,26 @@ def lay_out(issue: Issue, body_html: str, urls: PersonalUrls, margins: Margins) 
         "footer": _margin(margins.footer),
         "urls": urls,
         "web_url": urls.web_page,
-        "type": typography(issue.language),
+    }
+    return render_to_string("email/issue.html", context)
+
+
+def lay_out_confirmation(mailing_list: MailingList, subject: str, confirm_url: str) -> str:
+    """The mail that asks a mailbox's owner to confirm, in the list's look, its stylesheets not yet inlined."""
+    context = {
+        **_frame(mailing_list, mailing_list.language),
+        "subject": subject,
+        "confirm_url": confirm_url,
+    }
+    return render_to_string("email/confirmation.html", context)
+
+
+def _frame(mailing_list: MailingList, language: str) -> dict[str, object]:
+    """What the stylesheets and the head of every mail of a list ask for."""
+    theme = Theme.of(mailing_list)
+    return {
+        "mailing_list": mailing_list,
+        "type": typography(language),
         "monospace": MONOSPACE,
         "light": theme.light,
         "dark": theme.dark,
@@ -49,7 +68,6 @@ def lay_out(issue: Issue, body_html: str, urls: PersonalUrls, margins: Margins) 
         "extra": theme.extra,
         "width": WIDTH,
     }
-    return render_to_string("email/issue.html", context)
 
 
 def _margin(tree: HtmlElement | None) -> str:

@@ -27,7 +27,7 @@ class Typography:
     outlook_font: str  # Word takes the first name of a list, or Times New Roman: it gets one that Windows has
     word_break: str
     line_break: str
-    line_height: float
+    line_height: str  # not a number: a template would write 1,6 in German
     is_upright: bool  # emphasis is weight: these letters have no italics, and a browser's slant makes them ugly
 
 
@@ -37,7 +37,7 @@ class _Script:
     outlook_font: str
     word_break: str = "normal"
     line_break: str = "auto"
-    line_height: float = 1.6
+    line_height: str = "1.6"
     is_upright: bool = False
 
 
@@ -47,7 +47,7 @@ _SCRIPTS = {
         f"{_LATIN}, Apple SD Gothic Neo, Pretendard, Noto Sans KR, Noto Sans CJK KR, Malgun Gothic, sans-serif",
         "Malgun Gothic",
         word_break="keep-all",
-        line_height=1.75,
+        line_height="1.75",
         is_upright=True,
     ),
     # Strict: no line begins with a small kana or a prolonged sound mark.
@@ -55,36 +55,39 @@ _SCRIPTS = {
         f"{_LATIN}, Hiragino Sans, Hiragino Kaku Gothic ProN, Noto Sans JP, Noto Sans CJK JP, Yu Gothic, Meiryo, sans-serif",
         "Meiryo",
         line_break="strict",
-        line_height=1.8,
+        line_height="1.8",
         is_upright=True,
     ),
     "zh-hans": _Script(
         f"{_LATIN}, PingFang SC, Hiragino Sans GB, Noto Sans SC, Noto Sans CJK SC, Microsoft YaHei, sans-serif",
         "Microsoft YaHei",
         line_break="strict",
-        line_height=1.8,
+        line_height="1.8",
         is_upright=True,
     ),
     "zh-hant": _Script(
         f"{_LATIN}, PingFang TC, Heiti TC, Noto Sans TC, Noto Sans CJK TC, Microsoft JhengHei, sans-serif",
         "Microsoft JhengHei",
         line_break="strict",
-        line_height=1.8,
+        line_height="1.8",
         is_upright=True,
     ),
     "zh-hk": _Script(
         f"{_LATIN}, PingFang HK, PingFang TC, Noto Sans HK, Noto Sans CJK HK, Microsoft JhengHei, sans-serif",
         "Microsoft JhengHei",
         line_break="strict",
-        line_height=1.8,
+        line_height="1.8",
         is_upright=True,
     ),
     "he": _Script(
-        f"{_LATIN}, Arial Hebrew, Noto Sans Hebrew, Arial, sans-serif", "Arial", line_height=1.7, is_upright=True
+        f"{_LATIN}, Arial Hebrew, Noto Sans Hebrew, Arial, sans-serif", "Arial", line_height="1.7", is_upright=True
     ),
     # Arabic letters reach higher and lower than Latin ones.
     "ar": _Script(
-        f"{_LATIN}, Geeza Pro, Noto Sans Arabic, Tahoma, Arial, sans-serif", "Tahoma", line_height=1.85, is_upright=True
+        f"{_LATIN}, Geeza Pro, Noto Sans Arabic, Tahoma, Arial, sans-serif",
+        "Tahoma",
+        line_height="1.85",
+        is_upright=True,
     ),
     "": _Script(
         f"{_LATIN}, Roboto, Helvetica Neue, Arial, Apple SD Gothic Neo, Noto Sans CJK KR, Malgun Gothic, sans-serif",

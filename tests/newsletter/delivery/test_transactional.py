@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html5lib
 import pytest
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
+from lxml import html
 
 from newsletter.delivery.transactional import send_confirmation_mail, send_test
 from newsletter.models import Delivery, Link
+from newsletter.rendering.colours import palettes
 from subscribers.models import Subscription
 from subscribers.signup import request_subscription
 from tests.factories import make_issue, make_list
@@ -24,13 +27,34 @@ def test_a_confirmation_is_sent_once_in_the_lists_language_and_holds_nothing_the
     assert not send_confirmation_mail(subscription.pk)
     message = mail.outbox[0]
     assert isinstance(message, EmailMultiAlternatives)
-    html = str(message.alternatives[0][0])
+    page = str(message.alternatives[0][0])
     assert len(mail.outbox) == 1
     assert message.to == ["me@example.net"]
     assert "/confirm/" in str(message.body)
-    assert "/confirm/" in html
-    assert "아침 소식" in html
-    assert "FREE-MONEY" not in message.message().as_string() + str(message.body) + html
+    assert "/confirm/" in page
+    assert "아침 소식" in page
+    assert "FREE-MONEY" not in message.message().as_string() + str(message.body) + page
+
+
+@pytest.mark.parametrize("language", ["ko", "en", "ar"])
+def test_a_confirmation_has_the_look_of_its_list(language: str) -> None:
+    mailing_list = make_list(language=language, accent_color="#d9480f", logo_url="https://example.org/logo.png")
+    request_subscription(mailing_list, "me@example.net", source="page", ip="", wording="ok")
+    assert send_confirmation_mail(Subscription.objects.get().pk)
+    message = mail.outbox[0]
+    assert isinstance(message, EmailMultiAlternatives)
+    page = str(message.alternatives[0][0])
+    tree = html.document_fromstring(page)
+    html5lib.HTMLParser(strict=True).parse(page)
+    light, dark, _bar = palettes("#d9480f")
+    button = tree.find_class("button")[0]
+    assert f"background-color:{light.accent}" in button.get("style")
+    assert f"color:{light.on_accent}" in button.find("a").get("style")
+    assert f".button {{ background-color: {dark.accent} !important; }}" in page
+    assert tree.find_class("logo")[0].get("alt") == mailing_list.name
+    assert (tree.get("dir"), tree.body[0].get("dir")) == (("rtl",) * 2 if language == "ar" else ("ltr",) * 2)
+    assert [heading.text_content() for heading in tree.iter("h1", "h2")] == [message.subject]
+    assert len(page.encode()) < 20_000
 
 
 def test_nobody_is_asked_who_has_confirmed_or_gone() -> None:
@@ -48,11 +72,11 @@ def test_a_test_mail_says_so_tracks_nothing_and_leaves_no_trace() -> None:
     send_test(issue.pk, "editor@example.net")
     message = mail.outbox[0]
     assert isinstance(message, EmailMultiAlternatives)
-    html = str(message.alternatives[0][0])
+    page = str(message.alternatives[0][0])
     assert message.subject == f"[TEST] {issue.subject}"
-    assert "https://example.org/a?x=1&amp;y=2#top" in html
-    assert "/c/" not in html
-    assert "/o/" not in html
-    assert "0s0s1k" not in html + str(message.body)
+    assert "https://example.org/a?x=1&amp;y=2#top" in page
+    assert "/c/" not in page
+    assert "/o/" not in page
+    assert "0s0s1k" not in page + str(message.body)
     assert not Delivery.objects.exists()
     assert not Link.objects.exists()

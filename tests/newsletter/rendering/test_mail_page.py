@@ -223,6 +223,13 @@ def test_fonts_and_line_breaks_are_those_of_the_language(
         assert "overflow-wrap:" in style
 
 
+@pytest.mark.parametrize("language", ["de", "fr", "ar", "fa", "ru", "ko"])
+def test_numbers_are_written_for_machines_in_every_language(language: str) -> None:
+    page = page_in(language, **DRESSED)
+    assert re.findall(r"[a-z-]+: ?[^;\"]*\d,\s?\d[^;\"]*[;\"]", " ".join(re.findall(r'style="[^"]*"', page))) == []
+    assert re.search(r"line-height:1\.\d", html.document_fromstring(page).find_class("content")[0].get("style"))
+
+
 @pytest.mark.parametrize(
     ("language", "is_rtl"),
     [
