@@ -22,6 +22,7 @@ from newsletter.models import Issue
 from newsletter.rendering.errors import RenderError
 from newsletter.rendering.merge import allowed_fields, fill_slots, mark_line
 from newsletter.rendering.render import render_issue
+from newsletter.rendering.typography import is_right_to_left
 from newsletter.tokens import read_web_token
 from subscribers.forms import SignUpForm, consent_wording
 from subscribers.models import MailingList
@@ -115,9 +116,8 @@ def show_issue(request: HttpRequest, list_slug: str, issue_slug: str) -> HttpRes
         drafts = Issue.objects.select_related("mailing_list").filter(in_archive=True).exclude(status__in=SHOWN)
         return _show_to_editors(request, get_object_or_404(drafts, mailing_list=mailing_list, slug=issue_slug))
     entry = Entry.of(issue)
-    return render_for_list(
-        request, "public/issue.html", mailing_list, {"issue": issue, "entry": entry, "canonical": entry.url}
-    )
+    context = {"issue": issue, "entry": entry, "canonical": entry.url, "direction": _direction(issue)}
+    return render_for_list(request, "public/issue.html", mailing_list, context)
 
 
 @require_safe
@@ -146,6 +146,9 @@ def _show_to_editors(request: HttpRequest, issue: Issue) -> HttpResponse:
 
 def _show_apart(request: HttpRequest, issue: Issue) -> HttpResponse:
     """The page that no search engine and no other page knows."""
-    return render_for_list(
-        request, "public/unlisted.html", issue.mailing_list, {"issue": issue, "entry": Entry.of(issue)}
-    )
+    context = {"issue": issue, "entry": Entry.of(issue), "direction": _direction(issue)}
+    return render_for_list(request, "public/unlisted.html", issue.mailing_list, context)
+
+
+def _direction(issue: Issue) -> str:
+    return "rtl" if is_right_to_left(issue.language) else "ltr"
