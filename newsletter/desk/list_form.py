@@ -87,8 +87,8 @@ class MailingListForm(forms.ModelForm[MailingList]):
             "header_markdown": gettext_lazy("Header, in Markdown"),
             "footer_markdown": gettext_lazy("Footer, in Markdown"),
             "extra_css": gettext_lazy("Extra CSS"),
-            "utm_source": gettext_lazy("utm_source"),
-            "utm_medium": gettext_lazy("utm_medium"),
+            "utm_source": "utm_source",
+            "utm_medium": "utm_medium",
         }
         help_texts = {
             "slug": gettext_lazy("Letters, digits and hyphens. It is part of every link to this list."),

@@ -233,7 +233,7 @@ def _check_value(token: Node, name: str) -> None:
     message = _("“%(value)s” is not allowed as a value of “%(name)s”.")
     raise _RefusedError(
         message % {"value": token.serialize()[:60], "name": name},
-        _("Write words, numbers with px, em or %, and colours like #0b6656."),
+        _("Write words, numbers with px or em, percentages, and colours like #0b6656."),
         token,
     )
 
@@ -242,7 +242,7 @@ def _check_number(token: Node, name: str) -> None:
     unit = "%" if token.type == "percentage" else token.lower_unit if token.type == "dimension" else ""
     if unit and unit not in _UNITS:
         message = _("“%(value)s” has a unit that many inboxes cannot read.") % {"value": token.serialize()}
-        raise _RefusedError(message, _("Write px, em, rem, pt or %."), token)
+        raise _RefusedError(message, _("Write px, em, rem, pt or a percentage."), token)
     if token.value < 0 and name not in _NEGATIVE:
         message = _("“%(value)s” is negative: it would push parts of the mail over each other.")
         raise _RefusedError(message % {"value": token.serialize()}, _("Write 0 or more."), token)
