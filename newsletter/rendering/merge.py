@@ -130,7 +130,7 @@ def mark_fields(text: str) -> str:
     Raises RenderError when the text holds our reserved word.
     """
     if RESERVED in text:
-        raise _reserved(text.count("\n", 0, text.index(RESERVED)) + 1)
+        raise reserved_word(text.count("\n", 0, text.index(RESERVED)) + 1)
     line, position = 1, 0
 
     def pack(match: re.Match[str]) -> str:
@@ -171,7 +171,7 @@ def resolve_attribute(name: str, value: str, allowed: Collection[str]) -> str:
 def refuse_forged(value: str) -> None:
     """Raises RenderError when a string of Markdown's output holds a slot: an entity may have hidden the reserved word until now."""
     if RESERVED in value and any(match.group()[len(RESERVED)] != "q" for match in ANY_MARKER.finditer(value)):
-        raise _reserved(None)
+        raise reserved_word()
 
 
 def place_slots(text: str, place: Place) -> str:
@@ -206,6 +206,12 @@ def mark_line(text: str, place: Place, allowed: Collection[str], *, column: str 
         return resolve_fields(mark_fields(" ".join(text.split())), place, allowed)
     except FieldError as error:
         raise FieldError(error.what, error.advice, column=column) from None
+
+
+def reserved_word(line: int | None = None) -> RenderError:
+    """The error for a text that holds our mark, which only this module may write."""
+    what = _("The text holds “%(word)s”, a word Sosik keeps for itself.") % {"word": RESERVED}
+    return RenderError(what, _("Write it another way."), line=line)
 
 
 def _escape(value: str, place: Place) -> str:
@@ -246,17 +252,12 @@ def _resolve(line: int | None, typed: str, place: Place, allowed: Collection[str
     return mark_slot(Slot(match["name"], place, default))
 
 
-def _read_typed(match: re.Match[str]) -> tuple[int | None, str]:
+def _read_typed(match: re.Match[str]) -> tuple[int, str]:
     line, _nul, typed = (_unpack(match.group(1)) or "").partition("\0")
-    is_ours = re.fullmatch(
-        "[0-9]{1,7}", line
-    )  # an entity in the text can forge a marker, for no more than an unknown field
-    return int(line) if is_ours else None, typed
-
-
-def _reserved(line: int | None) -> RenderError:
-    what = _("The text holds “%(word)s”, a word Sosik keeps for itself.") % {"word": RESERVED}
-    return RenderError(what, _("Write it another way."), line=line)
+    # An entity in the text can forge a marker. What it unpacks to was never washed: in an address it could be javascript:.
+    if not re.fullmatch("[0-9]{1,7}", line) or not _TYPED.fullmatch(typed):
+        raise reserved_word()
+    return int(line), typed
 
 
 def _read_slot(match: re.Match[str]) -> Slot | None:

@@ -32,12 +32,15 @@ from newsletter.rendering.markdown import to_html
 from newsletter.rendering.merge import (
     RESERVED,
     TOKEN,
+    Slot,
     allowed_fields,
     fill_slots,
     mark_fields,
     mark_line,
     mark_slot,
     place_slots,
+    reserved_word,
+    split_slots,
     subject_template,
 )
 from newsletter.rendering.plaintext import to_text
@@ -79,6 +82,7 @@ def render_issue(issue: Issue) -> RenderedIssue:
         text = fold_text(lay_out_text(issue, place_slots(to_text(tree), "text"), urls, margins))
     _check_lines(html, text)
     _check_tokens(html, text)
+    _check_slots(html)
     may_end_early = issue.when_too_large == Issue.WhenTooLarge.CONTINUE
     findings += [*check_size(html, web_tree, cut, may_end_early=may_end_early), *check_page(issue, html, text)]
     return RenderedIssue(html, text, _write_web_html(web_tree, cut), links, tuple(in_order(findings)))
@@ -165,7 +169,9 @@ def _write_web_html(tree: HtmlElement, cut: int | None) -> str:
     if cut is not None:
         name_cut(tree, cut)
     forget_lines(tree)
-    return fill_slots(serialise(tree), {})
+    page = serialise(tree)
+    _check_slots(page)
+    return fill_slots(page, {})
 
 
 def _hide_braces(html: str) -> str:
@@ -191,3 +197,13 @@ def _check_tokens(*parts: str) -> None:
         if part.count(token) != len(ours.findall(part)):
             what = _("The reader's personal token would stand in an address that is not ours.")
             raise RenderError(what, _("Look for a link with a long word of letters and digits in it."))
+
+
+def _check_slots(page: str) -> None:
+    """Every slot in HTML is escaped for HTML or for an address. Another kind is a forgery: a title in capitals, for instance, comes
+    back in small letters in the issue's address."""
+    for slot in split_slots(page):
+        if isinstance(slot, Slot) and (
+            slot.place not in ("html", "url") or (slot.name == TOKEN.name and slot != TOKEN)
+        ):
+            raise reserved_word()
