@@ -139,6 +139,10 @@ def _filter_address(value: str) -> str | None:
     scheme, colon, _rest = re.split(r"[/?#]", probe, maxsplit=1)[0].partition(":")
     if colon and scheme.lower() not in URL_SCHEMES:
         return None
+    if probe.lstrip("/").startswith(
+        "\\"
+    ):  # Windows takes \\host\share for a file and shows that host the reader's password hash
+        return None
     return f"https:{value}" if value.startswith("//") else value
 
 
