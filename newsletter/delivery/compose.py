@@ -8,6 +8,8 @@ go on the wire as they are.
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,7 +52,7 @@ class _Spliced:
     """
 
     def __init__(self, marked: str) -> None:
-        text = marked.replace("\r\n", "\n").replace("\n.", "\n..").replace("\n", "\r\n")
+        text = "\n".join(re.split("\r\n?|\n", marked)).replace("\n.", "\n..").replace("\n", "\r\n")
         if text.startswith("."):
             text = "." + text
         self._parts: list[tuple[bytes, ...] | _Field] = []
@@ -119,7 +121,7 @@ class IssueTemplate:
             f'Content-Type: multipart/alternative; boundary="{boundary}"',
         ]
         if mailing_list.reply_to:
-            lines.insert(1, f"Reply-To: {mailing_list.reply_to}")
+            lines.insert(1, f"Reply-To: {one_line(mailing_list.reply_to)}")
         return "\r\n".join(lines).encode("ascii") + b"\r\n"
 
     def message_id(self, subscriber_id: int) -> str:
@@ -175,14 +177,20 @@ def _part_head(boundary: str, content_type: bytes, encoding: bytes) -> bytes:
     )
 
 
+def one_line(text: str) -> str:
+    """Text as it may stand in a header: no line break, which would begin another header, and no control character."""
+    return "".join(c for c in " ".join(text.split()) if unicodedata.category(c) != "Cc")
+
+
 def _encoded(text: str, name: str) -> str:
     """`text` as a header's value: folded, encoded words where it is not ASCII."""
-    one_line = " ".join(text.split())
-    charset = "us-ascii" if one_line.isascii() else "utf-8"
-    return Header(one_line, charset=charset, header_name=name, maxlinelen=76).encode(linesep="\r\n")
+    line = one_line(text)
+    charset = "us-ascii" if line.isascii() else "utf-8"
+    return Header(line, charset=charset, header_name=name, maxlinelen=76).encode(linesep="\r\n")
 
 
 def _address_header(name: str, address: str) -> str:
+    name, address = one_line(name), one_line(address)
     if name.isascii():
         return formataddr((name, address))
     return f"{_encoded(name, 'From')}\r\n <{address}>"
