@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import tinycss2
 from tinycss2 import ast
@@ -37,9 +38,10 @@ class Unread:
     line: int
 
 
-def read_stylesheet(css: str) -> Iterator[Rule | Unread]:
+@lru_cache(maxsize=64)  # stylesheets: a list's change seldom, and reading ours took a third of a short mail's rendering
+def read_stylesheet(css: str) -> tuple[Rule | Unread, ...]:
     """The rules in order, those within @media, @supports and the like with their conditions."""
-    yield from _read_nodes(tinycss2.parse_stylesheet(css, skip_comments=True, skip_whitespace=True), ())
+    return tuple(_read_nodes(tinycss2.parse_stylesheet(css, skip_comments=True, skip_whitespace=True), ()))
 
 
 def read_declarations(style: str) -> Iterator[Declaration]:
