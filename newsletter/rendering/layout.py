@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from textwrap import shorten
 
 from django.template.loader import render_to_string
@@ -12,10 +13,11 @@ from lxml.html import HtmlElement
 from newsletter.models import Issue
 from newsletter.rendering.links import PersonalUrls
 from newsletter.rendering.merge import allowed_fields, fill_slots, mark_line, place_slots
-from newsletter.rendering.plaintext import to_text, underline, wrap_text
+from newsletter.rendering.plaintext import footer_to_text, hide_braces, to_text
 from newsletter.rendering.theme import Margins, Theme
 from newsletter.rendering.tree import CONTENT_WIDTH, parse_fragment, plain_text, serialise
 from newsletter.rendering.typography import MONOSPACE, typography
+from newsletter.rendering.wrapping import underline, wrap_text
 from subscribers.models import MailingList
 
 WIDTH = CONTENT_WIDTH + 48  # CSS pixels: the column and its padding
@@ -82,22 +84,25 @@ def _first_words(body_html: str) -> str:
     return shorten(fill_slots(place_slots(first, "text"), {}), _PREVIEW_LENGTH, placeholder="…")
 
 
-def lay_out_text(issue: Issue, body_text: str, urls: PersonalUrls, margins: Margins) -> str:
-    """The text part: header, title, body, footer, and the way out. Raises RenderError."""
-    title = mark_line(issue.subject, "text", allowed_fields(issue.mailing_list))
-    reason = _("You receive this mail because you subscribed to %(list)s.") % {"list": issue.mailing_list.name}
+def lay_out_text(
+    issue: Issue, tree: HtmlElement, urls: PersonalUrls, margins: Margins, targets: Sequence[str] = ()
+) -> str:
+    """The text part: header, title, body, footer, and the way out. `targets`: where our redirects lead. Raises RenderError."""
+    mailing_list = issue.mailing_list
+    reason = _("You receive this mail because you subscribed to %(list)s.") % {"list": mailing_list.name}
+    sender = f"{mailing_list.name}\n{mailing_list.postal_address}".strip()
     context = {
-        "title": "\n".join(underline(title, "=")),
-        "body": body_text.strip("\n"),
-        "header": _margin_text(margins.header),
-        "footer": _margin_text(margins.footer),
+        "title": "\n".join(underline(mark_line(issue.subject, "text", allowed_fields(mailing_list)), "=")),
+        "body": place_slots(to_text(tree, targets), "text").strip("\n"),
+        "header": _margin_text(margins.header, targets),
+        "footer": _margin_text(margins.footer, targets),
         "reason": "\n".join(wrap_text(reason)),
-        "mailing_list": issue.mailing_list,
+        "sender": "\n".join(line for part in sender.splitlines() for line in wrap_text(part)),
         "urls": urls,
         "web_url": urls.web_page,
     }
-    return render_to_string("email/issue.txt", context).strip("\n") + "\n"
+    return hide_braces(render_to_string("email/issue.txt", context).strip("\n") + "\n")
 
 
-def _margin_text(tree: HtmlElement | None) -> str:
-    return "" if tree is None else place_slots(to_text(tree), "text").strip("\n")
+def _margin_text(tree: HtmlElement | None, targets: Sequence[str]) -> str:
+    return "" if tree is None else place_slots(footer_to_text(tree, targets), "text")

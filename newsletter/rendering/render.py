@@ -38,12 +38,10 @@ from newsletter.rendering.merge import (
     mark_fields,
     mark_line,
     mark_slot,
-    place_slots,
     reserved_word,
     split_slots,
     subject_template,
 )
-from newsletter.rendering.plaintext import to_text
 from newsletter.rendering.theme import Margins, read_margins
 from newsletter.rendering.tree import dress, forget_lines, lower_headings, parse_fragment, serialise
 
@@ -79,7 +77,7 @@ def render_issue(issue: Issue) -> RenderedIssue:
     with translation.override(issue.language):
         html, cut = _write_html(issue, tree, margins)
         urls = PersonalUrls.of(issue, continues=cut is not None)
-        text = fold_text(lay_out_text(issue, place_slots(to_text(tree), "text"), urls, margins))
+        text = fold_text(lay_out_text(issue, tree, urls, margins, links))
     _check_lines(html, text)
     _check_tokens(html, text)
     _check_slots(html)

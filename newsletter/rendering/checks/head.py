@@ -13,7 +13,7 @@ from newsletter.models import Issue
 from newsletter.rendering.checks.codes import found, shorten
 from newsletter.rendering.errors import Finding
 from newsletter.rendering.merge import allowed_fields, fill_slots, mark_line, subject_template
-from newsletter.rendering.plaintext import display_width
+from newsletter.rendering.wrapping import display_width
 from subscribers.models import MailingList
 
 # Gmail, Outlook and Apple Mail on a desktop cut a subject at 64 to 77 cells, phones at 35 to 45 (published tests of 2023 to 2026).

@@ -13,8 +13,8 @@ from newsletter.rendering.checks.links import is_local_host
 from newsletter.rendering.checks.places import Places
 from newsletter.rendering.errors import Finding
 from newsletter.rendering.links import is_web_url
-from newsletter.rendering.plaintext import display_width
 from newsletter.rendering.tree import CONTENT_WIDTH, plain_text
+from newsletter.rendering.wrapping import display_width
 
 HUGE_HEIGHT = 2_000  # CSS pixels at the column's width: three screens of a phone that show nothing else
 LITTLE_TEXT = (

@@ -15,8 +15,8 @@ from newsletter.rendering.checks.places import Places
 from newsletter.rendering.errors import Finding
 from newsletter.rendering.links import is_web_url
 from newsletter.rendering.merge import RESERVED
-from newsletter.rendering.plaintext import display_width
 from newsletter.rendering.tree import plain_text
+from newsletter.rendering.wrapping import display_width
 
 MANY_LINKS = 200  # the text part ends with one line for each: more than anybody reads
 NAKED_LINK_CELLS = 60  # a bare address wider than a phone's line

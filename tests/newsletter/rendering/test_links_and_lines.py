@@ -1,4 +1,4 @@
-"""Addresses, line lengths, and the text part."""
+"""Addresses, and line lengths."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from lxml import html
 from newsletter.rendering.lines import fold_html
 from newsletter.rendering.links import rewrite_links, tag_url
 from newsletter.rendering.merge import Slot, mark_slot, split_slots
-from newsletter.rendering.plaintext import display_width, to_text, wrap_text
 from newsletter.rendering.tree import parse_fragment
 
 UTM = {"utm_source": "sosik", "utm_campaign": "첫-글"}
@@ -107,52 +106,3 @@ def shape(page: str) -> list[tuple[str, dict[str, str], str]]:
         for e in elements
         if isinstance(e.tag, str)
     ] + [("text", {}, "".join("".join(html.document_fromstring(page).xpath("//body//text()")).split()))]
-
-
-@given(st.text(st.sampled_from("가나다 abc漢字🍵\u200b,.-"), max_size=400), st.integers(20, 80))
-def test_wrapped_lines_fit_and_keep_every_character(text: str, width: int) -> None:
-    lines = wrap_text(text, width)
-    assert all(display_width(line) <= width for line in lines)
-    assert "".join("".join(lines).split()) == "".join(text.split())
-
-
-def test_korean_lines_break_at_spaces_by_display_width() -> None:
-    assert wrap_text("가나다 라마바 사아자", 13) == ["가나다 라마바", "사아자"]
-    assert wrap_text("https://example.org/" + "a" * 100, 40) == ["https://example.org/" + "a" * 100]
-
-
-@pytest.mark.parametrize(
-    ("fragment", "expected"),
-    [
-        ("<h2>제목</h2><p>글</p>", "제목\n----\n\n글\n"),
-        ("<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>", "- a\n  - b\n- c\n"),
-        ('<ol start="9"><li>a</li><li>b<ul><li>c</li></ul></li></ol>', " 9. a\n10. b\n    - c\n"),
-        ("<ul><li><p>a</p><p>b</p></li><li><p>c</p></li></ul>", "- a\n\n  b\n\n- c\n"),
-        ("<blockquote><p>a</p><ul><li>b</li></ul></blockquote>", "> a\n>\n> - b\n"),
-        ("<p>a<br>b</p>", "a\nb\n"),
-        (
-            '<p><a href="https://x.example">말</a>과 <a href="https://x.example">글</a></p>',
-            "말 [1]과 글 [1]\n\n[1] https://x.example\n",
-        ),
-        ('<p><a href="https://x.example">https://x.example</a></p>', "https://x.example\n"),
-        ('<p><a href="mailto:a@b.example">a@b.example</a></p>', "a@b.example\n"),
-        ("<pre><code>x\n\n  y\n</code></pre>", "    x\n\n      y\n"),
-        ('<p>a</p><hr><p><img src="x" alt="그림"></p>', "a\n\n* * *\n\n[그림]\n"),
-        (
-            '<table><thead><tr><th>가</th><th align="right">b</th></tr></thead><tr><td>나다</td><td align="right">1</td></tr></table>',
-            "가   | b\n-----+--\n나다 | 1\n",
-        ),
-        ("<dl><dt>용어</dt><dd>뜻</dd></dl>", "용어\n    뜻\n"),
-        ("<p><strong>굵게</strong> <em>기울임</em> <code>c</code></p>", "*굵게* _기울임_ `c`\n"),
-        ("plain <b>text</b>", "plain *text*\n"),
-    ],
-)
-def test_the_text_part_reads_as_a_person_would_write_it(fragment: str, expected: str) -> None:
-    assert to_text(parse_fragment(fragment)) == expected
-
-
-def test_a_table_wider_than_the_line_becomes_records() -> None:
-    row = "<tr>" + "".join(f"<td>{'말' * 20}{i}</td>" for i in range(3)) + "</tr>"
-    text = to_text(parse_fragment(f"<table><thead><tr><th>가</th><th>나</th><th>다</th></tr></thead>{row}</table>"))
-    assert "가: " in text
-    assert max(display_width(line) for line in text.split("\n")) <= 72
