@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from lxml.html import HtmlElement
 
 from newsletter.rendering.text_links import Links
-from newsletter.rendering.wrapping import BREAK, GLUE, WIDE_LETTERS
+from newsletter.rendering.wrapping import BREAK, EDGES, GLUE, WIDE_LETTERS
 
 _BLOCK_WORDS = (
     "address blockquote caption dd details div dl dt figcaption figure h1 h2 h3 h4 h5 h6 hr li ol p pre summary table tbody td tfoot th"
@@ -33,7 +33,6 @@ _LINE_END_IN_WIDE = re.compile(rf"(?<=[{WIDE_LETTERS}])[ \t]*\n\s*(?=[{WIDE_LETT
 _SPACES = re.compile(r"[^\S\xa0\u202f\u3000\x1e]+")  # an ideographic space is a letter's width on purpose
 _GAPS = re.compile(f"[ {GLUE}]{{2,}}")
 _AROUND_BREAK = re.compile(f"[ {GLUE}]?{BREAK}[ {GLUE}]?")
-_EDGES = f" \t\n\r\f\v{BREAK}{GLUE}"
 
 
 @dataclass(slots=True)
@@ -63,11 +62,11 @@ def write_element(element: HtmlElement, page: Page, *, marks: bool = True) -> st
         case "a":
             return _write_link(element, text, page)
         case "rt":
-            return f"({text.strip(_EDGES)})" if text.strip(_EDGES) else ""
+            return f"({text.strip(EDGES)})" if text.strip(EDGES) else ""
         case "q":
             return f"“{text}”"
         case "sup" if (element.get("id") or "").startswith("fnref"):
-            return f"({text.strip(_EDGES)})"
+            return f"({text.strip(EDGES)})"
         case "sup":
             return _raise(text)
         case "sub":
@@ -88,7 +87,7 @@ def clean(text: str | None) -> str:
 def tidy(text: str) -> str:
     """Spaces as a browser shows them: runs are one, none beside a line break, at most one blank line."""
     text = _GAPS.sub(" ", _SPACES.sub(" ", _LINE_END_IN_WIDE.sub("", text)))
-    text = _AROUND_BREAK.sub(BREAK, text).strip(_EDGES)
+    text = _AROUND_BREAK.sub(BREAK, text).strip(EDGES)
     return re.sub(f"{BREAK}{{3,}}", BREAK * 2, text) if text.strip() else ""
 
 
@@ -120,19 +119,19 @@ def _write_link(link: HtmlElement, text: str, page: Page) -> str:
 
 def _mark(text: str, mark: str) -> str:
     """The text between two marks; spaces and the number of a link stay outside of them."""
-    words = text.strip(_EDGES)
+    words = text.strip(EDGES)
     number = re.search(rf"{GLUE}\[[0-9]+\]$", words)
     inner = words[: number.start()] if number else words
     is_marked = inner.startswith(mark) and inner.endswith(mark)
     if not inner or is_marked or ("://" in inner and mark != "`"):
         return text
-    start = len(text) - len(text.lstrip(_EDGES))
+    start = len(text) - len(text.lstrip(EDGES))
     return f"{text[:start]}{mark}{inner}{mark}{text[start + len(inner) :]}"
 
 
 def _raise(text: str) -> str:
     """10² as such, and the st of 1st as it is; of anything else, ^ says that it is raised."""
-    words = text.strip(_EDGES)
+    words = text.strip(EDGES)
     if not words or (len(words) > 1 and words.isalpha()) or words in "®™*†‡":
         return text
     raised = words.translate(_RAISED)
@@ -140,7 +139,7 @@ def _raise(text: str) -> str:
 
 
 def _lower(text: str) -> str:
-    words = text.strip(_EDGES)
+    words = text.strip(EDGES)
     if not words:
         return text
     lowered = words.translate(_LOWERED)
@@ -153,11 +152,11 @@ def _keeps(words: str, table: Mapping[int, int]) -> bool:
 
 def _explain(text: str, title: str, page: Page) -> str:
     """An abbreviation, written out where it stands first."""
-    words, title = text.strip(_EDGES), " ".join(title.split())
+    words, title = text.strip(EDGES), " ".join(title.split())
     if not words or not title or title == words or words in page.explained:
         return text
     page.explained.add(words)
-    return f"{text.rstrip(_EDGES)} ({title})"
+    return f"{text.rstrip(EDGES)} ({title})"
 
 
 __all__ = ["BLOCK_TAGS", "Page", "clean", "tidy", "write_element", "write_words"]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from newsletter.rendering.merge import TOKEN, mark_slot
-from newsletter.rendering.wrapping import BREAK, GLUE
+from newsletter.rendering.merge import RESERVED, TOKEN, mark_slot
+from newsletter.rendering.wrapping import EDGES, GLUE
 
 _TRACKED = re.compile(rf"/c/([0-9]+)/{re.escape(mark_slot(TOKEN))}$")
 _UTM = re.compile(r"(?<=[?&])utm_[a-z_]+=[^&#]*&?")
@@ -27,20 +27,9 @@ class Links:
 
     def mention(self, text: str, href: str) -> str:
         """The link's words with what tells where they lead."""
-        url = _UNSEEN.sub("", href.strip()).replace(" ", "%20")
-        words = text.strip(f" \n\t{BREAK}{GLUE}")
-        scheme, colon, rest = url.partition(":")
-        if not words or not url or url.startswith("#"):
-            return text
-        if colon and scheme.lower() in ("mailto", "tel"):
-            address = unquote(rest.partition("?")[0])
-            return text if not address or address.casefold() in words.casefold() else f"{text} ({address})"
-        if _is_same(words, self._target(url)):
-            return text if "://" in words else text.replace(words, f"{scheme}://{words}", 1)
-        if self.is_inline:
-            return f"{text} <{url}>"
-        self.unlisted[url] = self.numbers.setdefault(url, len(self.numbers) + 1)
-        return f"{text}{GLUE}[{self.numbers[url]}]"
+        words = text.strip(EDGES)
+        start = text.index(words)
+        return text[:start] + self._lead(words, _on_one_line(href)) + text[start + len(words) :]
 
     def list_addresses(self) -> list[str]:
         """A line for each address mentioned since the last list, by number."""
@@ -48,11 +37,35 @@ class Links:
         self.unlisted.clear()
         return lines
 
+    def _lead(self, words: str, url: str) -> str:
+        if not words or not url or url.startswith("#"):
+            return words
+        scheme, colon, rest = url.partition(":")
+        if colon and scheme.lower() in ("mailto", "tel"):
+            address = _unquote(rest.partition("?")[0])
+            return words if not address or address.casefold() in words.casefold() else f"{words} ({address})"
+        target = self._target(url)
+        if _is_same(words, target):
+            return words if "://" in words else f"{target.partition(':')[0]}://{words}"
+        if self.is_inline:
+            return f"{words} <{url}>"
+        self.unlisted[url] = self.numbers.setdefault(url, len(self.numbers) + 1)
+        return f"{words}{GLUE}[{self.numbers[url]}]"
+
     def _target(self, url: str) -> str:
         match = _TRACKED.search(url)
         if match is None or not 0 < int(match[1]) <= len(self.targets):
             return url
         return self.targets[int(match[1]) - 1]
+
+
+def _on_one_line(href: str) -> str:
+    return _UNSEEN.sub("", href.strip()).replace(" ", "%20")
+
+
+def _unquote(address: str) -> str:
+    readable = unquote(address)
+    return address if RESERVED in readable else readable  # percent signs must not spell a slot
 
 
 def _is_same(words: str, url: str) -> bool:

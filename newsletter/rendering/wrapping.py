@@ -18,6 +18,7 @@ WIDTH = 72  # display cells: below the 78 of RFC 5322, section 2.1.1, with room 
 SLOT_CELLS = 8  # what a slot without a default is taken for: a name
 BREAK = "\x1e"  # a line break that stays one
 GLUE = "\u00a0"  # a space at which no line ends; written as a common one
+EDGES = f" \t\n\r\f\v{BREAK}{GLUE}"  # what is not seen at the ends of a text
 
 _KANA = "\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"
 _HANGUL = "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"
@@ -133,6 +134,7 @@ def _cut(piece: str, width: int) -> Iterator[str]:
 
 __all__ = [
     "BREAK",
+    "EDGES",
     "GLUE",
     "WIDE_LETTERS",
     "WIDTH",
