@@ -173,9 +173,11 @@ def _write_web_html(tree: HtmlElement, cut: int | None) -> str:
 
 
 def _hide_braces(html: str) -> str:
-    """Two braces in code must reach the reader, and no provider on the way may take them for its own merge syntax."""
-    head, end, body = html.partition("</head>")
-    return head + end + body.replace("{{", "{&#123;")
+    """Two braces in code, or in the title, must reach the reader, and no provider on the way may take them for its own merge syntax.
+
+    In a stylesheet an entity would be none, but no rule begins with two braces: extra_css refuses it.
+    """
+    return html.replace("{{", "{&#123;")
 
 
 def _check_lines(html: str, text: str) -> None:

@@ -189,9 +189,10 @@ def test_whatever_is_written_smtp_carries_the_lines_and_no_provider_finds_its_br
         "[가](https://x.example/?q={{ name }}) \\{{{",
     ]
     made = issue("\n\n".join(parts))
-    text = fill_slots(render_issue(made).text, {"name": "값" * 120, "email": "🍵" * 120, "token": "T"})
+    rendered = render_issue(made)
+    text = fill_slots(rendered.text, {"name": "값" * 120, "email": "🍵" * 120, "token": "T"})
     assert max(len(line.encode()) for line in text.split("\n")) <= 998
-    assert "{{" not in text
+    assert "{{" not in text + rendered.html
 
 
 WORDS = [
