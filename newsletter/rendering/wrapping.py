@@ -33,6 +33,7 @@ _CLOSING = (
     "ぁぃぅぇぉっゃゅょゎゕゖァィゥェォッャュョヮヵヶㇰ-ㇿｧ-ｯｰﾞﾟ､｡｣･"
     "\u200b\u200d\u3099\u309a\u0300-\u036f\u20d0-\u20ff\ufe00-\ufe0f\U000e0100-\U000e01ef"
 )
+_READING = rf"\([{_KANA}]{{1,12}}\)"  # of the letters before it: 漢字(かんじ)
 _ADDRESS = r"https?://[^\s\x1e\xa0“”‘’「」『』（）。，、…]+"
 _WHOLE = re.compile(rf"({ANY_MARKER.pattern}|{_ADDRESS})")
 _SPACES = re.compile(r"[ \t\n\r\f\v]+")
@@ -43,8 +44,9 @@ _HAS_HANGUL = re.compile(f"[{_HANGUL}]")
 
 def _pieces(wide: str) -> re.Pattern[str]:
     """What cannot be parted, in text where these letters can: each with the punctuation that clings to it."""
-    core = rf"{ANY_MARKER.pattern}|{_ADDRESS}|[^{wide}{GLUE}]*[^{wide}{GLUE}{_OPENING}]|[{wide}]"
-    glued = rf"{GLUE}+(?:[^{wide}{GLUE}]+|[{wide}])?|\([{_KANA}]{{1,12}}\)"  # also a reading: 漢字(かんじ)
+    run = rf"[^{wide}{GLUE}]*[^{wide}{GLUE}{_OPENING}]"
+    core = rf"{ANY_MARKER.pattern}|{_ADDRESS}|{run}|[\u4e00-\u9fff々]{{1,8}}(?={_READING})|[{wide}]"
+    glued = rf"{GLUE}+(?:[^{wide}{GLUE}]+|[{wide}])?|{_READING}"
     return re.compile(rf"[{_OPENING}]*+(?:{core})?(?:[{_CLOSING}]|{glued})*")
 
 
