@@ -28,9 +28,8 @@ MIN_WIDTH = 24  # cells: where lists or quotes leave less, what is deeper is no 
 _UNWRAPPED = 1_000_000  # cells: a table wraps its cells itself
 _RULE = "* * *"
 _SECTION_ENDS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "hr"})
-_CLOSE = frozenset(
-    {"ul", "ol", "li", "dt", "dd", "figcaption", "caption"}
-)  # no blank line before these within a tight block
+# Within a tight block, no blank line stands before these.
+_CLOSE = frozenset({"ul", "ol", "li", "dt", "dd", "figcaption", "caption"})
 _ALIGN: dict[str, Align] = {"right": "right", "center": "center"}
 _NO_CELL_TAGS = ("table", "pre", "blockquote", "details", "figure", *_SECTION_ENDS)
 _BRACES = re.compile(r"\{(?=\{)")

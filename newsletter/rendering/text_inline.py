@@ -26,8 +26,7 @@ _RAISED = str.maketrans("0123456789+-=()ni−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺�
 _LOWERED = str.maketrans("0123456789+-=()−", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎₋")
 
 # Control characters, which a terminal might obey; soft hyphens, which some programs show; and our own signs.
-_UNSEEN = dict.fromkeys([*range(9), *range(14, 28), BREAK, "\x1f", "\x7f", *range(0x80, 0xA0), "\u00ad", "\ufeff"])
-_UNSEEN_TABLE = {ord(c) if isinstance(c, str) else c: " " if c == 0x85 else None for c in _UNSEEN}
+_UNSEEN = dict.fromkeys([*range(9), *range(14, 28), ord(BREAK), 0x1F, *range(0x7F, 0xA0), 0xAD, 0xFEFF])
 # Between two letters of Chinese or Japanese, a line end of the source is no space (CSS Text 3, section 4.1.3).
 _LINE_END_IN_WIDE = re.compile(rf"(?<=[{WIDE_LETTERS}])[ \t]*\n\s*(?=[{WIDE_LETTERS}])")
 _SPACES = re.compile(r"[^\S\xa0\u202f\u3000\x1e]+")  # an ideographic space is a letter's width on purpose
@@ -81,7 +80,7 @@ def write_element(element: HtmlElement, page: Page, *, marks: bool = True) -> st
 
 def clean(text: str | None) -> str:
     """The text of an element or an attribute without what is not to be seen."""
-    return (text or "").translate(_UNSEEN_TABLE)
+    return (text or "").translate(_UNSEEN)
 
 
 def tidy(text: str) -> str:
