@@ -149,12 +149,12 @@ class _Reader:
                 self.leaf = None
                 return False
             leaf.lines.append(rest)
-            leaf.last = number
+            leaf.last = number if stripped else leaf.last
             if leaf.end is not None and leaf.end.search(rest):
                 self.leaf = None
             return True
         if leaf.marker:  # fenced
-            leaf.last = number
+            leaf.last = number if stripped else leaf.last
             closing = stripped.rstrip(" ")
             is_fence = len(closing) >= len(leaf.marker) and not closing.strip(leaf.marker[0])
             if is_fence and len(rest) - len(stripped) <= 3:

@@ -16,7 +16,7 @@ from markdown.extensions.attr_list import AttrListExtension
 from markdown.extensions.def_list import DefListExtension
 from markdown.extensions.footnotes import FootnoteExtension
 from markdown.extensions.tables import TableExtension
-from markdown.inlinepatterns import InlineProcessor, SubstituteTagInlineProcessor
+from markdown.inlinepatterns import BACKTICK_RE, BacktickInlineProcessor, InlineProcessor, SubstituteTagInlineProcessor
 from markdown.treeprocessors import Treeprocessor
 from markdown.util import AtomicString
 
@@ -168,6 +168,7 @@ class _Posts(Extension):
         if md.delimiters is not None:
             md.delimiters.add("~", "del", double=True)
         md.ESCAPED_CHARS += ["~", "|", "<", '"', "'", ":", "$", "%", "&", ",", "/", ";", "=", "?", "@", "^"]
+        md.inlinePatterns.register(_CodeSpan(BACKTICK_RE), "backtick", 190)
         md.inlinePatterns.register(SubstituteTagInlineProcessor(r"\\\n", "br"), "backslash_break", 185)
         md.inlinePatterns.register(_BareLink(md), "bare_link", 85)
 
@@ -307,6 +308,19 @@ class _NoteLines(Treeprocessor):
                 if line:
                     note.set(LINE_ATTRIBUTE, str(line))
                     notes.attrib.setdefault(LINE_ATTRIBUTE, str(line))
+
+
+class _CodeSpan(BacktickInlineProcessor):
+    """Code between equally long runs of backticks, as in CommonMark; a run without a partner is text."""
+
+    _RUN = re.compile("`+")
+
+    def find_code_spans(self, start: int, text: str) -> tuple[int, int | None]:
+        """Where the code begins and ends; no end when nothing closes it."""
+        opening = self._RUN.match(text, start)
+        assert opening is not None
+        closing = re.compile(rf"(?<!`)`{{{len(opening.group())}}}(?!`)").search(text, opening.end())
+        return opening.end(), closing.start() if closing else None
 
 
 class _BareLink(InlineProcessor):
