@@ -30,7 +30,7 @@ _HEADING = re.compile(r"#{1,6}(?= |$)")
 _RULE = re.compile(r"(?:(?:\*[ ]*){3,}|(?:-[ ]*){3,}|(?:_[ ]*){3,})$")
 _UNDERLINE = re.compile(r"(=+|-+)[ ]*$")
 _FENCE = re.compile(r"(`{3,})([^`]*)$|(~{3,})(.*)$")
-_TABLE_RULE = re.compile(r"\|?[ ]*:?-+:?[ ]*(?:\|[ ]*:?-+:?[ ]*)*\|?[ ]*$")
+_TABLE_RULE = re.compile(r"\|?[ ]*+:?-++:?[ ]*+(?:\|[ ]*+:?-++:?[ ]*+)*+\|?[ ]*+$")
 # Paragraphs whose indented continuation belongs to them even after a blank line: footnotes and definitions.
 _KEEPS_INDENT = re.compile(r"^ {0,3}(?:\[\^[^\]]+\]:|: )", re.MULTILINE)
 _DEFINITION = re.compile(r" {0,3}: ")
@@ -69,6 +69,7 @@ class Block:
     start: int = 1  # list: the first number; heading: the level
     end: re.Pattern[str] | None = None  # html: what closes it
     language: str = ""
+    keeps_indent: bool | None = None  # paragraph: does it hold a footnote or a definition? None until asked
 
     def end_line(self) -> int:
         """The last line that holds something of this block."""
@@ -231,7 +232,7 @@ class _Reader:
         self._close_to(depth)
         if indent >= 4:
             before = self.open[-1].children[-1] if self.open[-1].children else None
-            if before is not None and before.kind == "paragraph" and _KEEPS_INDENT.search("\n".join(before.lines)):
+            if before is not None and before.kind == "paragraph" and _continues_below(before):
                 before.lines += ["", rest]
                 before.last = number
             else:
@@ -286,6 +287,12 @@ class _Reader:
         self.leaf = block
 
 
+def _continues_below(paragraph: Block) -> bool:
+    if paragraph.keeps_indent is None:
+        paragraph.keeps_indent = keeps_indent(paragraph.lines)
+    return paragraph.keeps_indent
+
+
 def _match_html(stripped: str, *, interrupts: bool) -> tuple[re.Pattern[str], re.Pattern[str] | None] | None:
     if stripped[0] != "<":
         return None
@@ -302,6 +309,11 @@ def split_tables(lines: list[str]) -> Iterator[list[str]]:
             yield lines[index - 1 :]
             return
     yield lines
+
+
+def is_table_rule(line: str) -> bool:
+    """Is this the line with the dashes below a table's head?"""
+    return _TABLE_RULE.match(line) is not None
 
 
 def split_terms(lines: list[str]) -> Iterator[list[str]]:

@@ -1,0 +1,131 @@
+"""Inline markup where Python-Markdown differs from what people write: code spans, bare addresses, attributes in braces."""
+
+from __future__ import annotations
+
+import re
+from xml.etree.ElementTree import Element
+
+from markdown import Markdown
+from markdown.extensions.attr_list import AttrListTreeprocessor
+from markdown.inlinepatterns import BACKTICK_RE, BacktickInlineProcessor, InlineProcessor
+from markdown.util import HTML_PLACEHOLDER_RE, STX, AtomicString
+
+from newsletter.rendering.blocks import LINE_ATTRIBUTE
+from newsletter.rendering.sanitiser import ATTRIBUTES
+
+_Match = tuple[Element | None, int | None, int | None]
+
+
+class CodeSpan(BacktickInlineProcessor):
+    """Code between equally long runs of backticks, as in CommonMark; a run without a partner is text."""
+
+    _RUN = re.compile("`+")
+
+    def __init__(self) -> None:
+        super().__init__(BACKTICK_RE)
+
+    def find_code_spans(self, start: int, text: str) -> tuple[int, int | None]:  # type: ignore[override]
+        """Where the code begins and ends; no end when nothing closes it."""
+        opening = self._RUN.match(text, start)
+        assert opening is not None
+        closing = re.compile(rf"(?<!`)`{{{len(opening.group())}}}(?!`)").search(text, opening.end())
+        return opening.end(), closing.start() if closing else None
+
+
+class BareLink(InlineProcessor):
+    """https://example.org/, www.example.org or me@example.org in running text.
+
+    As in GitHub's Markdown, www. leads to http:// and an address of mail to mailto:, and punctuation behind is not part of it; nor, here,
+    is a Korean particle.
+    """
+
+    ANCESTOR_EXCLUDES = ("a",)
+    _PARTICLES = (
+        *(
+            "이라고",
+            "입니다",
+            "이에요",
+            "이라는",
+            "으로",
+            "이나",
+            "에서",
+            "에게",
+            "까지",
+            "부터",
+            "라는",
+            "라고",
+            "이다",
+            "예요",
+        ),
+        *"은는이가을를과와의에로도만나",
+    )
+    _ADDRESS = r"(?:(?<![\w/])https?://|(?<![\w/@.-])www\.)[^\s<>\"`\x02\x03“”‘’「」『』（）。，、…]+"
+    _MAIL = r"(?<![\w.+/:-])[A-Za-z0-9.+_-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?![-_\w@]*@)"
+    _ENTITY = re.compile(r"&[A-Za-z0-9]{1,30};\Z")
+
+    def __init__(self, md: Markdown) -> None:
+        super().__init__(rf"(?P<address>{self._ADDRESS})|(?P<mail>{self._MAIL})", md)
+
+    def handleMatch(self, m: re.Match[str], data: str) -> _Match:  # type: ignore[override]  # noqa: N802
+        """The link and where it stands."""
+        text = m.group(0)
+        url = self._trim(text) if m.group("address") else text.rstrip(".-_")
+        host = re.split(r"[/?#:]", url.partition("//")[2] or url, maxsplit=1)[0]
+        if not host.removeprefix("www.") or self._is_in_link(data, m.start()):
+            return None, None, None
+        scheme = "mailto:" if m.group("mail") else "http://" if url.startswith("www.") else ""
+        link = Element("a", href=scheme + url)
+        link.text = AtomicString(url)
+        return link, m.start(0), m.start(0) + len(url)
+
+    def _trim(self, url: str) -> str:
+        end = len(url)
+        surplus = {")": url.count(")") - url.count("("), "]": url.count("]") - url.count("[")}
+        while end:
+            last = url[end - 1]
+            particle = next((p for p in self._PARTICLES if url.endswith(p, 0, end)), "")
+            if last == ";" and (entity := self._ENTITY.search(url, max(0, end - 32), end)):
+                end = entity.start()
+            elif last in ".,:;!?'*_~|" or surplus.get(last, 0) > 0:
+                surplus[last] = surplus.get(last, 0) - 1
+                end -= 1
+            elif particle and not "가" <= url[end - len(particle) - 1] <= "힣":
+                end -= len(particle)
+            else:
+                break
+        return url[:end]
+
+    def _is_in_link(self, data: str, position: int) -> bool:
+        """Does the text stand between <a> and </a> that were written as HTML? Looks at the ten tags before it."""
+        for _number in range(10):
+            position = data.rfind(f"{STX}wzxhzdk:", 0, position)
+            tag = HTML_PLACEHOLDER_RE.match(data, position) if position >= 0 else None
+            if tag is None or self.md is None:
+                return False
+            html = str(self.md.htmlStash.rawHtmlBlocks[int(tag.group(1))]).lower()
+            if re.match(r"</?a[\s>]", html):
+                return not html.startswith("</")
+        return False
+
+
+class AttributeLists(AttrListTreeprocessor):
+    """{: width=300 #name } behind a heading, an image, a link or below a paragraph: what the sanitiser would keep, and nothing else.
+
+    Braces around anything that is not name=value, #name or .name are text: Python-Markdown swallows a heading's {draft}.
+    """
+
+    _ONE = r"""(?:[#.][\w:.-]+|[A-Za-z][\w-]*=(?:"[^"\n]*+"|'[^'\n]*+'|[^\s"'{}=]++))"""
+    BASE_RE = rf"\{{:?[ ]*+({_ONE}(?:[ ]++{_ONE})*+)[ ]*+\}}"  # type: ignore[misc]
+    HEADER_RE = re.compile(rf"(?<=[^ ])[ ]++{BASE_RE}[ ]*+$")  # type: ignore[misc]
+    BLOCK_RE = re.compile(rf"\n[ ]*+{BASE_RE}[ ]*+$")  # type: ignore[misc]
+    INLINE_RE = re.compile(rf"^{BASE_RE}")  # type: ignore[misc]
+    _PARTS = re.compile(_ONE)
+
+    def assign_attrs(self, elem: Element, attrs_string: str, *, strict: bool = False) -> str:  # noqa: ARG002
+        """Sets the attributes that an element of its kind may have; nothing is left over."""
+        allowed = (ATTRIBUTES["*"] | ATTRIBUTES.get(elem.tag, set())) - {LINE_ATTRIBUTE, "class"}
+        for part in self._PARTS.findall(attrs_string):
+            name, _equals, value = (f"id={part[1:]}" if part[0] == "#" else part).partition("=")
+            if name.lower() in allowed:
+                elem.set(name.lower(), value.strip("\"'"))
+        return ""
