@@ -21,14 +21,12 @@ from newsletter.rendering.effort import Effort
 from newsletter.rendering.errors import RenderError
 from newsletter.rendering.footnotes import Footnotes, check_notes
 from newsletter.rendering.inline import AttributeLists, BareLink, CodeSpan
-from newsletter.rendering.sanitiser import ATTRIBUTES, MAX_HTML_DEPTH, TAGS, URL_SCHEMES, sanitise
+from newsletter.rendering.sanitiser import ATTRIBUTES, FORBIDDEN, MAX_HTML_DEPTH, TAGS, URL_SCHEMES, sanitise
 
 MAX_MARKDOWN_LENGTH = 1_000_000  # characters
 MAX_LINES = 100_000
 MAX_ABBREVIATIONS = 500  # each is looked for at each word
 _ABBREVIATION = re.compile(r"^ {0,3}\*\[", re.MULTILINE)
-# Characters that HTML forbids: both of its parsers in the tests call them errors, and each reads them another way.
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]")
 
 
 def to_html(markdown: str) -> str:
@@ -37,7 +35,7 @@ def to_html(markdown: str) -> str:
     Each block has LINE_ATTRIBUTE, the line on which it begins; tree.forget_lines takes it out again.
     Raises RenderError for text that is too long or too deep, or that would take too long to read.
     """
-    markdown = _FORBIDDEN.sub("", markdown.replace("\r\n", "\n").replace("\r", "\n")).expandtabs(4)
+    markdown = FORBIDDEN.sub("", markdown.replace("\r\n", "\n").replace("\r", "\n")).expandtabs(4)
     _check_length(markdown)
     footnotes = Footnotes()
     engine = Markdown(extensions=[_Posts(footnotes), *_extensions(), footnotes], output_format="html")

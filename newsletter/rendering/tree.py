@@ -20,6 +20,7 @@ from newsletter.rendering.merge import (
     resolve_fields,
     restore_fields,
 )
+from newsletter.rendering.normal_form import build_tree
 
 CONTENT_WIDTH = 552  # CSS pixels of the column: images are scaled to it
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
@@ -27,8 +28,8 @@ _TASK = re.compile(r"\s*\[([ xX])\](?=\s)")
 
 
 def parse_fragment(fragment: str) -> HtmlElement:
-    """The fragment's tree, below one <div>."""
-    return html.fragment_fromstring(fragment, create_parent="div")
+    """The tree of a fragment that the sanitiser made, below one <div>, in the form that every parser reads back as it is."""
+    return build_tree(fragment)
 
 
 def serialise(tree: HtmlElement) -> str:
