@@ -15,8 +15,10 @@ from itertools import takewhile
 from lxml import etree, html
 from lxml.html import HtmlElement
 
-_TOKEN = re.compile(r"""<(/?)([a-z][a-z0-9]*)((?:\s+[^\s=>]+="[^"]*")*)\s*>|<!--.*?-->|([^<]+|<)""", re.DOTALL)
-_ATTRIBUTE = re.compile(r'([^\s=>]+)="([^"]*)"')
+_TOKEN = re.compile(
+    r"""<(/?)([a-z][a-z0-9]*)((?:\s++[^\s=>"']++(?:="[^"]*+"|='[^']*+')?)*+)\s*+>|<!--.*?-->|([^<]++|<)""", re.DOTALL
+)
+_ATTRIBUTE = re.compile(r"""([^\s=>"']++)(?:="([^"]*+)"|='([^']*+)')?""")
 _ESCAPED = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&nbsp;", "\xa0"), ("&amp;", "&"))
 _SPACE = " \t\n"
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
@@ -94,7 +96,7 @@ def build_tree(fragment: str) -> HtmlElement:
         elif closes:
             builder.end(tag)
         elif tag:
-            builder.start(tag, {name: _unescape(value) for name, value in _ATTRIBUTE.findall(attributes)})
+            builder.start(tag, {name: _unescape(one or other) for name, one, other in _ATTRIBUTE.findall(attributes)})
     return builder.root
 
 
