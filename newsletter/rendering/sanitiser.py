@@ -13,7 +13,7 @@ from newsletter.rendering.errors import RenderError
 
 MAX_HTML_DEPTH = 100  # elements in elements: lxml and every mail client recurse
 MAX_LEFT_OPEN = 500  # tags of one name that are open at once: nh3 needs 3 s for 25,000 unclosed <b>
-MAX_ELEMENTS = 20_000  # all later steps together take 75 us for each: 1.5 s
+MAX_ELEMENTS = 15_000  # to_html takes 50 us for each, all later steps together 75 us
 
 _TEXT_TAGS = (
     "a abbr b blockquote br caption cite code col colgroup dd del details dfn div dl dt em figcaption figure h1 h2 h3 h4 h5 h6 hr i img "

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
-from urllib.parse import parse_qsl, urlsplit
 
 from lxml import etree, html
 from lxml.html import HtmlElement
 
 from newsletter.rendering.blocks import LINE_ATTRIBUTE
 from newsletter.rendering.highlight import highlight_code
+from newsletter.rendering.images import CONTENT_WIDTH, make_figures, size_image
 from newsletter.rendering.merge import (
     ANY_MARKER,
     RESERVED,
@@ -22,7 +22,6 @@ from newsletter.rendering.merge import (
 )
 from newsletter.rendering.normal_form import build_tree
 
-CONTENT_WIDTH = 552  # CSS pixels of the column: images are scaled to it
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _TASK = re.compile(r"\s*\[([ xX])\](?=\s)")
 
@@ -49,11 +48,12 @@ def dress(tree: HtmlElement, allowed: Collection[str]) -> None:
         refuse_forged(value)
     for code in list(tree.iter("pre", "code")):
         _finish_code(code)
+    make_figures(tree)
     _resolve(tree, allowed)
     _name_headings(tree)
     _tick_tasks(tree)
-    for image in list(tree.iter("img")):
-        _size_image(image)
+    for image in tree.iter("img"):
+        size_image(image)
     for table in list(tree.iter("table")):
         _make_scrollable(table)
 
@@ -146,29 +146,6 @@ def _tick_tasks(tree: HtmlElement) -> None:
             holder.text = ("☐" if match.group(1) == " " else "☑") + (holder.text or "")[match.end() :]
 
 
-def _size_image(image: HtmlElement) -> None:
-    """Outlook knows no max-width: a width that is known, from the attribute or the address's ?w=, is cut to the column."""
-    width = image.get("width", "")
-    if not width:
-        width = _width_in_address(image.get("src", ""))
-    if not width.isdigit() or int(width) == 0:
-        return
-    height = image.get("height", "")
-    if int(width) > CONTENT_WIDTH:
-        if height.isdigit():
-            image.set("height", str(round(int(height) * CONTENT_WIDTH / int(width))))
-        width = str(CONTENT_WIDTH)
-    image.set("width", width)
-
-
-def _width_in_address(src: str) -> str:
-    try:
-        query = parse_qsl(urlsplit(src).query)
-    except ValueError:
-        return ""
-    return next((value for key, value in query if key in ("w", "width") and value.isdigit() and len(value) < 5), "")
-
-
 def _make_scrollable(table: HtmlElement) -> None:
     """A wide table scrolls inside the column instead of widening it."""
     parent = table.getparent()
@@ -179,3 +156,17 @@ def _make_scrollable(table: HtmlElement) -> None:
     box.tail, table.tail = table.tail, None
     parent.replace(table, box)
     box.append(table)
+
+
+__all__ = [
+    "CONTENT_WIDTH",
+    "LINE_ATTRIBUTE",
+    "dress",
+    "etree_escape",
+    "forget_lines",
+    "line_of",
+    "lower_headings",
+    "parse_fragment",
+    "plain_text",
+    "serialise",
+]

@@ -1,0 +1,93 @@
+"""Images alone on a line become figures, and none is wider than the column."""
+
+from __future__ import annotations
+
+import pytest
+from lxml.html import HtmlElement
+
+from newsletter.rendering.markdown import to_html
+from newsletter.rendering.tree import dress, forget_lines, line_of, parse_fragment, serialise
+
+
+def read(markdown: str) -> HtmlElement:
+    tree = parse_fragment(to_html(markdown))
+    dress(tree, ())
+    return tree
+
+
+def html_of(markdown: str) -> str:
+    tree = read(markdown)
+    forget_lines(tree)
+    return serialise(tree).strip()
+
+
+@pytest.mark.parametrize(
+    ("markdown", "expected"),
+    [
+        (
+            '![책방](/a.png "문을 연 날")',
+            '<figure><img alt="책방" src="/a.png"><figcaption>문을 연 날</figcaption></figure>',
+        ),
+        ("![책방](/a.png)", '<figure><img alt="책방" src="/a.png"></figure>'),
+        (
+            '[![a](/a.png "설명 <b> & 글")](/l)',
+            '<figure><a href="/l"><img alt="a" src="/a.png"></a><figcaption>설명 &lt;b&gt; &amp; 글</figcaption></figure>',
+        ),
+        (
+            '[![a](/a.png)](/l "링크의 제목")',
+            '<figure><a href="/l"><img alt="a" src="/a.png"></a><figcaption>링크의 제목</figcaption></figure>',
+        ),
+        (
+            '![a](/a.png)\n![b](/b.png "둘")',
+            '<figure><img alt="a" src="/a.png"></figure>\n<figure><img alt="b" src="/b.png"><figcaption>둘</figcaption></figure>',
+        ),
+        (
+            "![a](/a.png)  \n![b](/b.png)",
+            '<figure><img alt="a" src="/a.png"></figure>\n<figure><img alt="b" src="/b.png"></figure>',
+        ),
+        ("![a](/a.png) ![b](/b.png)", '<p><img alt="a" src="/a.png"> <img alt="b" src="/b.png"></p>'),
+        ('글 ![a](/a.png "t") 글', '<p>글 <img alt="a" src="/a.png" title="t"> 글</p>'),
+        ("![a](/a.png)\n글", '<p><img alt="a" src="/a.png">\n글</p>'),
+        ("[![a](/a.png) 글](/l)", '<p><a href="/l"><img alt="a" src="/a.png"> 글</a></p>'),
+        (
+            '<img src="/a.png" alt="a" title="t">',
+            '<figure><img src="/a.png" alt="a"><figcaption>t</figcaption></figure>',
+        ),
+    ],
+)
+def test_an_image_alone_on_its_line_is_a_figure(markdown: str, expected: str) -> None:
+    assert html_of(markdown) == expected
+
+
+def test_each_figure_knows_its_line() -> None:
+    figures = list(read("글\n\n![a](/a)\n![b](/b)\n\n> ![c](/c)\n").iter("figure"))
+    assert [line_of(figure) for figure in figures] == [3, 4, 6]
+
+
+@pytest.mark.parametrize(
+    ("image", "width", "height"),
+    [
+        ("![a](/a.png)", None, None),
+        ("![a](/a.png){width=300 height=200}", "300", "200"),
+        ("![a](/a.png){: width=1104 height=500 }", "552", "250"),
+        ("![a](/a.png?w=1104&h=500)", "552", "250"),
+        ("![a](/a.png?width=400&height=300&w=x)", "400", "300"),
+        ("![a](/a.png?w=1000&h=500){width=300}", "300", "150"),
+        ("![a](/a.png?w=5000)", "552", None),
+        ("![a](/a.png?w=10000000000000)", None, None),
+        ("![a](/a.png){width=50%}", "50%", None),
+        ('<img src="/a.png" width="5520" height="1">', "552", "1"),
+        ('<img src="/a.png" width="0" height="0">', "0", "0"),
+        ("![a](/a.png?w=800&w=300)", "552", None),
+        ("![a](https://[bad/a.png?w=5)", None, None),
+    ],
+)
+def test_an_image_is_as_wide_as_the_column_at_most_and_keeps_its_ratio(
+    image: str, width: str | None, height: str | None
+) -> None:
+    found = next(read(image).iter("img"))
+    assert (found.get("width"), found.get("height")) == (width, height)
+
+
+def test_a_title_with_a_merge_field_is_not_taken_for_html() -> None:
+    assert "<b>" not in html_of('![a](/a "<b>x</b>")')
