@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import html5lib
@@ -16,6 +17,7 @@ from newsletter.rendering.render import render_issue
 from newsletter.rendering.sanitiser import TAGS, sanitise
 from newsletter.rendering.tree import parse_fragment, serialise
 from subscribers.models import MailingList
+from tests.newsletter.rendering.test_golden import EXAMPLES, SEEDS, unsaved_issue
 
 FOREIGN = (
     "article",
@@ -139,3 +141,8 @@ def test_no_word_of_tag_soup_is_lost(soup: str) -> None:
 def test_tags_that_are_never_closed_are_refused_by_the_thousand(tag: str) -> None:
     with pytest.raises(RenderError, match="open"):
         sanitise(f"<{tag}>" * 1000)
+
+
+@pytest.mark.parametrize("path", [*EXAMPLES, *SEEDS], ids=lambda path: path.stem[:20])
+def test_a_real_post_is_read_alike_by_both_parsers(path: Path) -> None:
+    assert_read_alike(render_issue(unsaved_issue(path)).html)
