@@ -21,7 +21,8 @@ from newsletter.rendering.effort import Effort
 from newsletter.rendering.errors import RenderError
 from newsletter.rendering.footnotes import Footnotes, check_notes
 from newsletter.rendering.inline import AttributeLists, BareLink, CodeSpan
-from newsletter.rendering.sanitiser import ATTRIBUTES, FORBIDDEN, MAX_HTML_DEPTH, TAGS, URL_SCHEMES, sanitise
+from newsletter.rendering.normal_form import FORBIDDEN
+from newsletter.rendering.sanitiser import ATTRIBUTES, MAX_HTML_DEPTH, TAGS, URL_SCHEMES, sanitise
 
 MAX_MARKDOWN_LENGTH = 1_000_000  # characters
 MAX_LINES = 100_000

@@ -9,6 +9,7 @@ inline elements; list items, table rows and cells stand where they belong. Nothi
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -74,6 +75,14 @@ _PARENTS = {
 }
 
 
+# Characters that HTML forbids: parsers call them errors, and each reads them another way.
+FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
+    + "]"
+)
+
+
 @dataclass(slots=True, eq=False)
 class _Open:
     """A tag of the source that is open."""
@@ -89,7 +98,7 @@ class _Open:
 def build_tree(fragment: str) -> HtmlElement:
     """The tree of a fragment that the sanitiser made, below one <div>."""
     builder = _Builder()
-    for token in _TOKEN.finditer(fragment):
+    for token in _TOKEN.finditer(FORBIDDEN.sub("", fragment)):
         closes, tag, attributes, text = token.groups()
         if text:
             builder.add_text(_unescape(text))
@@ -149,12 +158,13 @@ class _Builder:
 
     def _start_block(self, opened: _Open) -> None:
         """Puts a block where one of its kind may stand; as a <div>, or not at all, where there is no such place."""
-        tag, parents = opened.tag, _PARENTS.get(opened.tag)
+        tag, parents = opened.tag, _PARENTS.get(opened.tag, set())
         near = self._block
         while near in self._around and parents and near.tag not in parents:
             near = near.getparent()
-        if parents and near.tag in parents:
+        if near.tag in parents or _leads_to(near.tag, parents):
             self._enter(near)
+            self._surround(parents)
         elif self._block.tag in _HOLDS_INLINE or tag in _BARE:
             self._part()
             return
@@ -176,14 +186,16 @@ class _Builder:
         self._block = block
         self._chain = []
 
-    def _surround(self) -> None:
-        """Opens what a table or list needs around anything that is no row, cell or item of it."""
-        while self._block.tag in _CHILDREN:
+    def _surround(self, parents: Collection[str] = ()) -> None:
+        """Opens what a table or list needs around anything that is no row, cell or item of it; goes on with a list's last item."""
+        while self._block.tag in _CHILDREN and self._block.tag not in parents:
             tag = _AROUND.get(self._block.tag)
+            last = self._block[-1] if len(self._block) else None
             if tag is None:  # <colgroup>
                 self._enter(self._block.getparent())
                 continue
-            element = etree.SubElement(self._block, tag)
+            goes_on = last is not None and last.tag == tag and tag in ("li", "dd")
+            element = last if goes_on else etree.SubElement(self._block, tag)
             self._around.add(element)
             self._enter(element)
 
@@ -228,6 +240,13 @@ class _Builder:
             element.set(name, value)
         opened.is_used = True
         return element
+
+
+def _leads_to(tag: str, parents: Collection[str]) -> bool:
+    """Would one of these parents be opened inside such an element?"""
+    while tag in _AROUND and tag not in parents:
+        tag = _AROUND[tag]
+    return tag in parents
 
 
 def _unescape(text: str) -> str:

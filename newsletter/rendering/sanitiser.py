@@ -64,12 +64,6 @@ _CLEANER = nh3.Cleaner(
     link_rel=None,
     strip_comments=True,
 )
-# Characters that HTML forbids: parsers call them errors, and each reads them another way.
-FORBIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
-    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
-    + "]"
-)
 _VOID = "area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr"
 _TAG = re.compile(rf"<(/?)(?!(?:{_VOID})\b)([A-Za-z][^\s/>]*)")
 # The next tag of their kind, or their parent's end, closes these.
@@ -101,7 +95,7 @@ def sanitise(fragment: str) -> str:
     Raises RenderError when it is nested too deeply, or has more elements than MAX_ELEMENTS.
     """
     _check_open_tags(fragment)
-    clean = FORBIDDEN.sub("", _CLEANER.clean(fragment))  # once more: an entity may have hidden one
+    clean = _CLEANER.clean(fragment)
     depth = deepest = count = 0
     for tag in _TAG.finditer(clean):
         depth += -1 if tag.group(1) else 1

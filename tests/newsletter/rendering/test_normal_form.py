@@ -13,6 +13,7 @@ from lxml import etree
 
 from newsletter.models import Issue
 from newsletter.rendering.errors import RenderError
+from newsletter.rendering.normal_form import FORBIDDEN
 from newsletter.rendering.render import render_issue
 from newsletter.rendering.sanitiser import TAGS, sanitise
 from newsletter.rendering.tree import parse_fragment, serialise
@@ -111,6 +112,8 @@ def test_a_mail_with_tag_soup_is_read_alike_by_both_parsers(soups: list[str]) ->
         ),
         ("<b>1<ul><li>2</ul>3</b>", "<b>1</b><ul><li><b>2</b></li></ul><b>3</b>"),
         ("<ul>a<li>b</ul>", "<ul><li>a</li><li>b</li></ul>"),
+        ("<ul><li>a</li><ul><li>b</li></ul>c<li>d</ul>", "<ul><li>a<ul><li>b</li></ul>c</li><li>d</li></ul>"),
+        ("<dl><dt>a</dt><p>b</p><p>c</p></dl>", "<dl><dt>a</dt><dd><p>b</p><p>c</p></dd></dl>"),
         ("<li>a<li>b", "<div>a</div><div>b</div>"),
         ("<td>a</td>", "a"),
         ("<table><tr>a<td>b", "a<table><tbody><tr><td>b</td></tr></tbody></table>"),
@@ -133,7 +136,7 @@ def test_bad_nesting_keeps_its_words_and_its_meaning(soup: str, expected: str) -
 @given(tag_soup())
 def test_no_word_of_tag_soup_is_lost(soup: str) -> None:
     clean = sanitise(soup)
-    words = "".join(html5lib.parseFragment(clean, treebuilder="etree").itertext()).split()
+    words = FORBIDDEN.sub("", "".join(html5lib.parseFragment(clean, treebuilder="etree").itertext())).split()
     assert "".join("".join(parse_fragment(clean).itertext()).split()) == "".join(words)
 
 

@@ -53,7 +53,7 @@ WRITTEN = {
     "<ul><li><pre><code>x\n  y</code></pre></li><li></li></ul>": "-\n      x\n        y\n-\n",
     "<ul><li>☐ 할 일</li><li>☑ 한 일<ul><li>a</li></ul></li></ul>": "☐ 할 일\n☑ 한 일\n  - a\n",
     f"<ol><li>{LONG}</li></ol>": "1. 한 줄에 다 들어가지 않을 만큼 긴 글을 써서 어디에서 줄이 바뀌는지\n   봅니다 그리고 조금 더\n",
-    "<ul>x<li>a</li><ul><li>b</li></ul>y</ul>": "  x\n- a\n  - b\n  y\n",
+    "<ul>x<li>a</li><ul><li>b</li></ul>y</ul>": "- x\n- a\n  - b\n  y\n",
     "<dl><dt>용어</dt><dd>뜻</dd><dd><p>또</p><p>다른</p></dd><dt>말</dt><dd>뜻</dd></dl>": (
         "용어\n    뜻\n    또\n\n    다른\n\n말\n    뜻\n"
     ),
@@ -78,7 +78,7 @@ WRITTEN = {
     ),
     '<p><a href="tel:+8221234">전화</a> <a href="#a">위</a> <a>없음</a> <a href="https://x.example"></a></p>': "전화 (+8221234) 위 없음\n",
     '<p><a href="https://x.example/a\nb c">말</a></p>': "말 [1]\n\n[1] https://x.example/ab%20c\n",
-    '<a href="https://x.example"><h3>제목</h3><p>글</p></a>': "제목\n\n글 [1]\n\n[1] https://x.example\n",
+    '<a href="https://x.example"><h3>제목</h3><p>글</p></a>': "### 제목 [1]\n\n글 [1]\n\n[1] https://x.example\n",
     # addresses stand at the end of each section, each under its one number
     '<p><a href="https://a.example">a</a></p><h2><a href="https://b.example">b</a></h2><p><a href="https://a.example">c</a></p>': (
         "a [1]\n\n[1] https://a.example\n\nb [2]\n-----\n\nc [1]\n\n[1] https://a.example\n[2] https://b.example\n"
