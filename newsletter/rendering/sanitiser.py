@@ -40,6 +40,7 @@ ATTRIBUTES = {
     "details": {"open"},
 }
 URL_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
+PICTURE_SCHEMES = frozenset({"http", "https"})
 _CLASS = re.compile(r"footnote|footnote-ref|footnote-backref|language-[\w+#.-]{1,40}")
 _SIZE = re.compile(r"\d{1,4}%?", re.ASCII)
 _LINE = re.compile(r"[0-9]{1,7}")
@@ -138,16 +139,16 @@ def _filter_attribute(name: str, value: str) -> str | None:
     if name == LINE_ATTRIBUTE:
         return value if _LINE.fullmatch(value) else None
     if name in ("href", "src"):
-        return _filter_address(value)
+        return _filter_address(value, URL_SCHEMES if name == "href" else PICTURE_SCHEMES)
     return value
 
 
-def _filter_address(value: str) -> str | None:
+def _filter_address(value: str, schemes: frozenset[str]) -> str | None:
     """The address, or None when it has another scheme, also one that a lenient reader would find by skipping odd characters."""
     value = value.strip()
     probe = "".join(character for character in value if character > " " and character.isprintable())
     scheme, colon, _rest = re.split(r"[/?#]", probe, maxsplit=1)[0].partition(":")
-    if colon and scheme.lower() not in URL_SCHEMES:
+    if colon and scheme.lower() not in schemes:
         return None
     if probe.lstrip("/").startswith("\\"):
         return None  # Windows takes \\host\share for a file and shows that host the reader's password hash

@@ -6,9 +6,10 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from django.contrib.staticfiles import finders
-from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Page, Request, Route
+from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Error, Page, Request, Route
 
 from tests.browser.vectors.judging import SITE
 
@@ -25,6 +26,7 @@ _PIXEL = bytes.fromhex(
 
 _RECORDER = """
 (() => {
+  if (window === window.top) window.seen = [];
   const note = (what) => {
     let frame = window;
     while (frame !== window.top && frame.parent !== window.top) frame = frame.parent;
@@ -57,7 +59,8 @@ async () => {
       if (runs) note(frame, `kept address ${element.getAttribute("href")}`);
       for (const type of EVENTS) element.dispatchEvent(new Event(type, { bubbles: true, cancelable: true }));
       if (typeof element.focus === "function") element.focus({ preventScroll: true });
-      if (runs || element.matches("summary, button, input, svg a, math *, xss, x-element")) {
+      const sends = element.formAction !== undefined && !SAFE.includes(new URL(element.formAction).protocol);
+      if (runs || sends || element.matches("summary, svg a, math *, xss, x-element")) {
         if (typeof element.click === "function") element.click();
         else element.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true }));
       }
@@ -92,7 +95,7 @@ class Stand:
         context.route("**/*", self._serve)
         self.page = context.new_page()
         self.page.on("console", self._hear)
-        self.page.on("dialog", lambda dialog: (self._note("", "ran a dialog"), dialog.dismiss()))
+        self.page.on("dialog", self._close)
         context.on("page", self._refuse_window)
 
     def judge(self, documents: Sequence[Document]) -> dict[str, list[str]]:
@@ -131,7 +134,7 @@ class Stand:
         elif url.startswith(f"{SITE}/static/"):
             found = finders.find(url.removeprefix(f"{SITE}/static/"))
             route.fulfill(path=str(found)) if found else route.fulfill(status=404)
-        elif request.resource_type == "image" and url.startswith(("https://image.test/", f"{SITE}/")):
+        elif request.resource_type == "image" and urlsplit(url).hostname != "evil.test":  # a mail may show pictures
             route.fulfill(body=_PIXEL, content_type="image/png") if "image.test" in url else route.fulfill(status=404)
         elif answer := self._answer(request):
             status, headers, body = answer
@@ -145,12 +148,17 @@ class Stand:
             f'<iframe name="doc-{number}" src="/doc/{number}/" data-src="{SITE}/doc/{number}/" width="320" height="240"></iframe>'
             for number in range(len(self._documents))
         )
-        return f"<!DOCTYPE html><title>Stand</title><script>window.seen = [];</script>{frames}"
+        return f"<!DOCTYPE html><title>Stand</title>{frames}"
 
     def _hear(self, message: ConsoleMessage) -> None:
         if _STOPPED.search(message.text):
             match = re.search(r"/doc/(\d+)/", message.location.get("url", "") + message.text)
             self._note(match[1] if match else "", f"stopped: {message.text[:200]}")
+
+    def _close(self, dialog: Dialog) -> None:
+        if dialog.type != "beforeunload":  # the desk asks that itself of an editor with unsaved words
+            self._note("", f"ran a dialog: {dialog.message}")
+        dialog.accept()
 
     def _refuse_window(self, page: Page) -> None:
         if page is not self.page:

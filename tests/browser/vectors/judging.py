@@ -116,7 +116,8 @@ def _attribute_faults(tag: str, name: str, value: str, allowed: frozenset[str]) 
     elif name in ADDRESSES:
         seen = re.sub(r"[\t\r\n]", "", value)
         scheme = _SCHEME.match(seen)
-        if scheme and scheme.group(1).lower() not in SCHEMES:
+        schemes = SCHEMES if name == "href" else frozenset({"http", "https"})
+        if scheme and scheme.group(1).lower() not in schemes:
             yield f"<{tag} {name}={value[:60]!r}>"
         elif re.match(r"[\x00-\x20]*[/\\]*\\", seen):
             yield f"an address of Windows or of another host: <{tag} {name}={value[:60]!r}>"

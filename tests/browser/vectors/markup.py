@@ -159,7 +159,7 @@ ELEMENTS = lines(
 <img src="cid:x">
 <img src="data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>">
 <img crossorigin=use-credentials src=blob:https://evil.test/x>
-<image src=https://evil.test/>
+<image src=https://image.test/a.png srcset=https://evil.test/>
 <body background=https://evil.test/>
 <body background=javascript:alert(1)>
 <body style="background:url(https://evil.test/)">

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email import message_from_bytes
+
 import html5lib
 import pytest
 from django.core import mail
@@ -34,6 +36,19 @@ def test_a_confirmation_is_sent_once_in_the_lists_language_and_holds_nothing_the
     assert "/confirm/" in page
     assert "아침 소식" in page
     assert "FREE-MONEY" not in message.message().as_string() + str(message.body) + page
+
+
+def test_a_line_break_in_a_lists_name_neither_adds_a_header_nor_keeps_the_mail_back() -> None:
+    hostile = "x\r\nBcc: evil@evil.test"
+    mailing_list = make_list(name=hostile, from_name=hostile, language="en")
+    request_subscription(mailing_list, "me@example.net", source="page", ip="203.0.113.9", wording="ok")
+    assert send_confirmation_mail(Subscription.objects.get().pk)
+    send_test(make_issue(mailing_list, subject=hostile).pk, "me@example.net")
+    for sent in mail.outbox:
+        headers = message_from_bytes(sent.message().as_bytes())
+        assert headers["Bcc"] is None
+        assert headers["From"] == '"x Bcc: evil@evil.test" <news@news.example.org>'
+        assert headers["Subject"].endswith("x Bcc: evil@evil.test")
 
 
 @pytest.mark.parametrize("language", ["ko", "en", "ar"])

@@ -49,6 +49,29 @@ def test_the_feed_is_atom_with_the_whole_text(client: Client) -> None:
     assert entries[0].find("a:link", ATOM).get("href") == f"{SITE}/morning/%EC%86%8C%EC%8B%9D-24/"
 
 
+def test_a_preheader_is_words_and_not_markup_to_a_feed_reader(client: Client) -> None:
+    """Django marks a summary as HTML: what a reader unescapes must still be escaped."""
+    mailing_list = make_list(slug="morning", description="1 < 2 <script>alert(1)</script>")
+    make_issue(
+        mailing_list,
+        subject="<img src=x onerror=alert(1)>",
+        preheader="1 < 2 <img src=x onerror=alert(1)>",
+        status=Issue.Status.SENT,
+        sending_at=datetime(2026, 11, 23, tzinfo=UTC),
+        candidates_count=0,
+        recipients_count=0,
+        skipped_count=0,
+    )
+    feed = ElementTree.fromstring(client.get("/morning/feed.xml").content)
+    summary = feed.find("a:entry/a:summary", ATOM)
+    assert summary.get("type") == "html"
+    assert summary.text == "1 &lt; 2 &lt;img src=x onerror=alert(1)&gt;"
+    for name in ("a:entry/a:title", "a:subtitle"):
+        words = feed.find(name, ATOM)
+        assert words.get("type", "text") == "text"
+        assert "<" in words.text
+
+
 def test_a_list_with_nothing_sent_has_an_empty_feed(client: Client) -> None:
     feed = ElementTree.fromstring(client.get(f"/{make_list().slug}/feed.xml").content)
     assert feed.findall("a:entry", ATOM) == []
