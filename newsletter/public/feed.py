@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from typing import Any
 
 from django.conf import settings
@@ -48,7 +49,7 @@ def show_feed(request: HttpRequest, list_slug: str) -> HttpResponse:
         feed.add_item(
             title=_clean(entry.title),
             link=entry.url,
-            description=_clean(entry.summary),
+            description=escape(_clean(entry.summary), quote=False),  # Django says it is HTML, and it is plain words
             pubdate=entry.sent_at,
             updateddate=entry.sent_at,
             content=_clean(issue.web_html),
