@@ -22,6 +22,7 @@ from django.utils import timezone
 from newsletter.models import Issue
 from newsletter.rendering.merge import TOKEN, Slot, fill_slot, split_slots, subject_template
 from newsletter.tokens import message_token, personal_token
+from subscribers.addresses import wire_address
 
 _BASE64_LINE = 76  # characters, RFC 2045 section 6.8
 
@@ -91,8 +92,8 @@ class IssueTemplate:
         self.issue_id = issue.pk
         self.eight_bit = eight_bit
         mailing_list = issue.mailing_list
-        self.domain = mailing_list.from_email.rpartition("@")[2]
-        self.envelope_sender = mailing_list.from_email
+        self.envelope_sender = wire_address(mailing_list.from_email)
+        self.domain = self.envelope_sender.rpartition("@")[2]
         subject = split_slots(subject_template(issue))
         self._subject = subject
         # Encoding words costs 0.1 ms: once an issue, unless the subject names its reader.
@@ -110,7 +111,7 @@ class IssueTemplate:
         mailing_list = issue.mailing_list
         list_id = f"<{mailing_list.slug}.{self.domain}>"  # ASCII, apart from the phrase: never inside an encoded word
         lines = [
-            f"From: {_address_header(mailing_list.from_name, mailing_list.from_email)}",
+            f"From: {_address_header(mailing_list.from_name, self.envelope_sender)}",
             f"Date: {format_datetime(issue.sending_at or timezone.now())}",
             f"List-Id: {_encoded(mailing_list.name, 'List-Id')}\r\n {list_id}",
             f"List-Archive: <{settings.SITE_URL}/{mailing_list.slug}/>",
@@ -121,7 +122,7 @@ class IssueTemplate:
             f'Content-Type: multipart/alternative; boundary="{boundary}"',
         ]
         if mailing_list.reply_to:
-            lines.insert(1, f"Reply-To: {one_line(mailing_list.reply_to)}")
+            lines.insert(1, f"Reply-To: {one_line(wire_address(mailing_list.reply_to))}")
         return "\r\n".join(lines).encode("ascii") + b"\r\n"
 
     def message_id(self, subscriber_id: int) -> str:

@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from newsletter.delivery.compose import one_line
 from newsletter.models import Issue
 from newsletter.rendering.inlining import inline_css
 from newsletter.rendering.layout import lay_out_confirmation
@@ -44,9 +45,9 @@ def send_confirmation_mail(subscription_id: int) -> bool:
         subject = _("Please confirm: %(list)s") % {"list": mailing_list.name}
         page = lay_out_confirmation(mailing_list, subject, confirm_url)
         message = EmailMultiAlternatives(
-            subject=subject,
+            subject=one_line(subject),
             body=render_to_string("email/confirmation.txt", values),
-            from_email=formataddr((mailing_list.from_name, mailing_list.from_email)),
+            from_email=_sender(mailing_list),
             to=[wire_address(subscription.subscriber.email)],
             headers={"Auto-Submitted": "auto-generated", "Message-ID": _message_id(mailing_list)},
         )
@@ -70,7 +71,7 @@ def send_test(issue_id: int, address: str) -> None:
     message = EmailMultiAlternatives(
         subject="[TEST] " + fill_slots(subject_template(issue), values),
         body=fill_slots(rendered.text, values),
-        from_email=formataddr((issue.mailing_list.from_name, issue.mailing_list.from_email)),
+        from_email=_sender(issue.mailing_list),
         to=[wire_address(recipient)],
         headers={"X-Auto-Response-Suppress": "All", "Message-ID": _message_id(issue.mailing_list)},
     )
@@ -79,9 +80,13 @@ def send_test(issue_id: int, address: str) -> None:
     log.info("test.submitted issue=%d", issue_id)
 
 
+def _sender(mailing_list: MailingList) -> str:
+    return formataddr((one_line(mailing_list.from_name), wire_address(mailing_list.from_email)))
+
+
 def _message_id(mailing_list: MailingList) -> str:
     # In the sender's domain: this machine's own name says nothing to a receiving server.
-    return make_msgid(domain=mailing_list.from_email.rpartition("@")[2])
+    return make_msgid(domain=wire_address(mailing_list.from_email).rpartition("@")[2])
 
 
 def _sample_values(mailing_list: MailingList) -> dict[str, str]:

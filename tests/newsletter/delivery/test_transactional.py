@@ -10,6 +10,7 @@ from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from lxml import html
 
+from newsletter.delivery.compose import IssueTemplate, Recipient
 from newsletter.delivery.transactional import send_confirmation_mail, send_test
 from newsletter.models import Delivery, Link
 from newsletter.rendering.colours import palettes
@@ -36,6 +37,21 @@ def test_a_confirmation_is_sent_once_in_the_lists_language_and_holds_nothing_the
     assert "/confirm/" in page
     assert "아침 소식" in page
     assert "FREE-MONEY" not in message.message().as_string() + str(message.body) + page
+
+
+def test_a_sender_in_a_korean_domain_is_written_in_ascii() -> None:
+    mailing_list = make_list(from_email="news@소식.kr", reply_to="me@소식.kr")
+    request_subscription(mailing_list, "me@example.net", source="page", ip="203.0.113.9", wording="ok")
+    assert send_confirmation_mail(Subscription.objects.get().pk)
+    headers = message_from_bytes(mail.outbox[0].message().as_bytes())
+    assert headers["From"].endswith("<news@xn--9l4b4x.kr>")
+    issue = make_issue(mailing_list)
+    template = IssueTemplate(issue, eight_bit=True)
+    headers = message_from_bytes(template.message_for(Recipient(1, "me@example.net", {})))
+    assert template.envelope_sender == "news@xn--9l4b4x.kr"
+    assert headers["From"].endswith("<news@xn--9l4b4x.kr>")
+    assert headers["Reply-To"] == "me@xn--9l4b4x.kr"
+    assert headers["Message-ID"].endswith("@xn--9l4b4x.kr>")
 
 
 def test_a_line_break_in_a_lists_name_neither_adds_a_header_nor_keeps_the_mail_back() -> None:
