@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from email import message_from_bytes
 from email.policy import compat32
 from functools import cache
@@ -21,6 +22,7 @@ from newsletter.delivery.compose import IssueTemplate, Recipient
 from newsletter.models import Issue
 from newsletter.rendering.errors import RenderError
 from newsletter.rendering.inlining import inline_css
+from newsletter.rendering.layout import lay_out_confirmation
 from newsletter.rendering.merge import fill_slots
 from newsletter.rendering.render import RenderedIssue, render_issue
 from tests.browser.vectors import all_vectors
@@ -31,7 +33,7 @@ from tests.browser.vectors.judging import (
     faults_of_page,
     try_render,
 )
-from tests.browser.vectors.places import PLACES, Pair, Place, Post, all_pairs
+from tests.browser.vectors.places import PLACES, TEXT_PLACES, THEME_PLACES, Pair, Place, Post, all_pairs
 
 _HEADERS = """
 From Date List-Id List-Archive List-Unsubscribe-Post Feedback-ID Precedence MIME-Version Content-Type To Subject Message-ID
@@ -86,6 +88,25 @@ def judge(pair: Pair, post: Post, issue: Issue, rendered: RenderedIssue) -> Iter
     yield from faults_of_page(fill_slots(rendered.html, values), plain, same_shape=pair.place.is_text)
     yield from faults_of_fragment(rendered.web_html)
     yield from header_faults(issue, rendered, values)
+
+
+def test_no_lists_words_become_markup_in_its_confirmation_mail() -> None:
+    def confirmation(post: Post) -> str:
+        mailing_list = post.unsaved().mailing_list
+        return inline_css(lay_out_confirmation(mailing_list, mailing_list.name, f"{SITE}/confirm/x/"))
+
+    plain, faults, count = confirmation(Post()), [], 0
+    for pair in all_pairs():
+        if pair.place in TEXT_PLACES or pair.place in THEME_PLACES:
+            with suppress(ContentError):
+                post = pair.post()
+                if post.mailing_list:
+                    same_shape = "logo_url" not in post.mailing_list
+                    page = confirmation(post)
+                    faults += [f"{pair.name}: {fault}" for fault in faults_of_page(page, plain, same_shape=same_shape)]
+                    count += 1
+    assert not faults, "\n".join(faults)
+    assert count > 200
 
 
 def header_faults(issue: Issue, rendered: RenderedIssue, values: dict[str, str]) -> Iterator[str]:
