@@ -33,7 +33,6 @@ _FENCE = re.compile(r"(`{3,})([^`]*)$|(~{3,})(.*)$")
 _TABLE_RULE = re.compile(r"\|?[ ]*+:?-++:?[ ]*+(?:\|[ ]*+:?-++:?[ ]*+)*+\|?[ ]*+$")
 # Paragraphs whose indented continuation belongs to them even after a blank line: footnotes and definitions.
 _KEEPS_INDENT = re.compile(r"^ {0,3}(?:\[\^[^\]]+\]:|: )", re.MULTILINE)
-_DEFINITION = re.compile(r" {0,3}: ")
 _HTML_BLOCK_TAGS = (
     "address article aside base basefont blockquote body caption center col colgroup dd details dialog dir div dl dt fieldset "
     "figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 head header hr html iframe legend li link main menu menuitem nav "
@@ -233,7 +232,7 @@ class _Reader:
         if indent >= 4:
             before = self.open[-1].children[-1] if self.open[-1].children else None
             if before is not None and before.kind == "paragraph" and _continues_below(before):
-                before.lines += ["", rest]
+                before.lines += [*[""] * (number - before.last - 1), rest]
                 before.last = number
             else:
                 self._push_leaf(Block("code", number, number, lines=[rest[4:]]))
@@ -301,12 +300,19 @@ def _match_html(stripped: str, *, interrupts: bool) -> tuple[re.Pattern[str], re
 
 
 def split_tables(lines: list[str]) -> Iterator[list[str]]:
-    """A paragraph's lines, cut before the head of a table that follows text without a blank line."""
-    for index in range(2, len(lines)):
+    """A paragraph's lines, cut before the head of a table that follows text without a blank line.
+
+    A line of a table without a | is a row too, as on GitHub.
+    """
+    for index in range(1, len(lines)):
         rule = lines[index].strip()
         if "|" in rule and "|" in lines[index - 1] and _TABLE_RULE.match(rule):
-            yield lines[: index - 1]
-            yield lines[index - 1 :]
+            if index > 1:
+                yield lines[: index - 1]
+            yield [
+                *lines[index - 1 : index + 1],
+                *(line if "|" in line else f"| {line}" for line in lines[index + 1 :]),
+            ]
             return
     yield lines
 
@@ -314,23 +320,6 @@ def split_tables(lines: list[str]) -> Iterator[list[str]]:
 def is_table_rule(line: str) -> bool:
     """Is this the line with the dashes below a table's head?"""
     return _TABLE_RULE.match(line) is not None
-
-
-def split_terms(lines: list[str]) -> Iterator[list[str]]:
-    """The lines of footnotes and definitions, cut at blank lines and before each further term of a definition list."""
-    block: list[str] = []
-    defined = False
-    for line, after in zip(lines, [*lines[1:], ""], strict=True):
-        is_definition = _DEFINITION.match(line) is not None
-        if not line.strip() or (defined and not is_definition and _DEFINITION.match(after)):
-            if block:
-                yield block
-            block, defined = [], False
-        if line.strip():
-            block.append(line)
-            defined = defined or is_definition
-    if block:
-        yield block
 
 
 def keeps_indent(lines: list[str]) -> bool:
@@ -346,5 +335,4 @@ __all__ = [
     "keeps_indent",
     "read_blocks",
     "split_tables",
-    "split_terms",
 ]

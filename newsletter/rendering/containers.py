@@ -17,8 +17,8 @@ from newsletter.rendering.blocks import (
     keeps_indent,
     read_blocks,
     split_tables,
-    split_terms,
 )
+from newsletter.rendering.definitions import read_definitions
 from newsletter.rendering.effort import Effort
 from newsletter.rendering.footnotes import Footnotes
 from newsletter.rendering.sanitiser import check_size
@@ -130,22 +130,47 @@ class ContainerParser(BlockParser):
         self._number(parent, known, line)
 
     def _add_paragraph(self, parent: etree.Element, block: Block, *, tight: bool) -> None:
-        lines, first = block.lines, block.first
         self.state.set("list" if tight else "block")
-        if keeps_indent(lines):
+        if not keeps_indent(block.lines):
+            self._add_text_and_tables(parent, block)
+        elif not self._add_definitions(parent, block):
             if self._knows_lines:
-                self._footnotes.note_lines(lines, first + 1)
-            super().parseBlocks(parent, [_close_gaps("\n".join(part)) for part in split_terms(lines)])
-        else:
-            stripped = [line.lstrip(" ") for line in lines]
-            stripped[-1] = stripped[-1].rstrip(" ")
-            for part in split_tables(stripped):
-                known = len(parent)
-                self._count_cells(part, first)
-                super().parseBlocks(parent, [_close_gaps("\n".join(part))])
-                self._number_rows(parent, known, first)
-                first += len(part)
+                self._footnotes.note_lines(block.lines, block.first + 1)
+            super().parseBlocks(parent, _close_gaps("\n".join(block.lines)).split("\n\n"))
         self.state.reset()
+
+    def _add_text_and_tables(self, parent: etree.Element, block: Block) -> None:
+        lines, first = [line.lstrip(" ") for line in block.lines], block.first
+        lines[-1] = lines[-1].rstrip(" ")
+        for part in split_tables(lines):
+            known = len(parent)
+            self._count_cells(part, first)
+            super().parseBlocks(parent, [_close_gaps("\n".join(part))])
+            self._number_rows(parent, known, first)
+            first += len(part)
+
+    def _add_definitions(self, parent: etree.Element, block: Block) -> bool:
+        """Adds a definition list, or to the one before; False when the block holds footnotes, or a colon without a term."""
+        definitions = [] if Footnotes.has_definition(block.lines) else read_definitions(block.lines)
+        before = parent[-1] if len(parent) else None
+        if not definitions or (not definitions[0].terms and (before is None or before.tag not in ("dl", "p"))):
+            return False
+        if before is not None and before.tag == "p" and not definitions[0].terms:
+            definitions[0].terms, definitions[0].is_loose = (before.text or "").split("\n"), True
+            parent.remove(before)
+            before = parent[-1] if len(parent) else None
+        listing = before if before is not None and before.tag == "dl" else etree.SubElement(parent, "dl")
+        self._grow(2 * len(definitions))
+        for definition in definitions:
+            known = len(listing)
+            for term in definition.terms:
+                etree.SubElement(listing, "dt").text = term
+            meaning = etree.SubElement(listing, "dd")
+            self.state.set("looselist" if definition.is_loose else "list")
+            self._parse_lines(meaning, definition.lines)
+            self.state.reset()
+            self._number(listing, known, block.first + definition.first)
+        return True
 
     def _count_cells(self, lines: list[str], first: int) -> None:
         if len(lines) > 1 and "|" in lines[1] and is_table_rule(lines[1]):

@@ -16,7 +16,7 @@ from newsletter.rendering.errors import RenderError
 MAX_EFFORT = 1_000_000_000  # nanoseconds for the whole text
 
 _HIT = 1  # a character copied for each piece of markup
-_DELIMITER = 6  # a character for each run of * _ ~: pairs are looked for, and nested ones copied again
+_DELIMITER = 2  # a character for each run of * _ ~: pairs are looked for, and nested ones copied again
 _BRACKET = 250  # a character between a [ and its ], read by four patterns in Python
 _TARGET = 120  # a character behind ]( until its ) is found
 _BACKTICKS = 6  # a character behind a run of backticks without a partner

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 from markdown import Markdown
 from markdown.extensions.attr_list import AttrListTreeprocessor
 from markdown.inlinepatterns import BACKTICK_RE, BacktickInlineProcessor, InlineProcessor
-from markdown.util import HTML_PLACEHOLDER_RE, STX, AtomicString
+from markdown.util import HTML_PLACEHOLDER_RE, INLINE_PLACEHOLDER_PREFIX, INLINE_PLACEHOLDER_RE, AtomicString
 
 from newsletter.rendering.blocks import LINE_ATTRIBUTE
 from newsletter.rendering.sanitiser import ATTRIBUTES
@@ -97,12 +97,16 @@ class BareLink(InlineProcessor):
 
     def _is_in_link(self, data: str, position: int) -> bool:
         """Does the text stand between <a> and </a> that were written as HTML? Looks at the ten tags before it."""
+        if self.md is None:
+            return False
+        stashed = self.md.treeprocessors["inline"].stashed_nodes  # type: ignore[attr-defined]
         for _number in range(10):
-            position = data.rfind(f"{STX}wzxhzdk:", 0, position)
-            tag = HTML_PLACEHOLDER_RE.match(data, position) if position >= 0 else None
-            if tag is None or self.md is None:
+            position = data.rfind(INLINE_PLACEHOLDER_PREFIX, 0, max(0, position))
+            place = INLINE_PLACEHOLDER_RE.match(data, position) if position >= 0 else None
+            if place is None:
                 return False
-            html = str(self.md.htmlStash.rawHtmlBlocks[int(tag.group(1))]).lower()
+            tag = HTML_PLACEHOLDER_RE.fullmatch(str(stashed.get(place.group(1), "")))
+            html = str(self.md.htmlStash.rawHtmlBlocks[int(tag.group(1))]).lower() if tag else ""
             if re.match(r"</?a[\s>]", html):
                 return not html.startswith("</")
         return False

@@ -8,8 +8,6 @@ from django.utils.translation import gettext as _
 from markdown import Markdown
 from markdown.blockprocessors import ParagraphProcessor, ReferenceProcessor
 from markdown.extensions import Extension
-from markdown.extensions.abbr import AbbrExtension
-from markdown.extensions.def_list import DefListExtension
 from markdown.extensions.tables import TableExtension
 from markdown.inlinepatterns import SubstituteTagInlineProcessor
 from markdown.treeprocessors import Treeprocessor
@@ -17,6 +15,7 @@ from markdown.util import AtomicString
 
 from newsletter.rendering.blocks import LINE_ATTRIBUTE, etree
 from newsletter.rendering.containers import ContainerParser
+from newsletter.rendering.definitions import Abbreviations
 from newsletter.rendering.effort import Effort
 from newsletter.rendering.errors import RenderError
 from newsletter.rendering.footnotes import Footnotes, check_notes
@@ -62,7 +61,7 @@ def _check_length(markdown: str) -> None:
 
 
 def _extensions() -> list[Extension]:
-    return [AbbrExtension(), DefListExtension(), TableExtension(use_align_attribute=True)]
+    return [Abbreviations(), TableExtension(use_align_attribute=True)]
 
 
 class _Posts(Extension):

@@ -149,10 +149,11 @@ class _Builder:
     def add_text(self, text: str) -> None:
         """Text, which opens the elements that are to hold it, unless it is only space."""
         parent = self._inline_parent() if text.strip(_SPACE) else self._innermost()
-        if parent.tag == "pre" and not len(parent) and not parent.text:
+        last = _last_child(parent)
+        if parent.tag == "pre" and last is None and not parent.text:
             text = text.lstrip("\n")  # HTML5 skips a first line end, other parsers do not
-        if len(parent):
-            parent[-1].tail = (parent[-1].tail or "") + text
+        if last is not None:
+            last.tail = (last.tail or "") + text
         else:
             parent.text = (parent.text or "") + text
 
@@ -179,7 +180,7 @@ class _Builder:
 
     def _part(self) -> None:
         """Keeps words apart that a block would have kept apart."""
-        if self._block.tag not in _CHILDREN and (len(self._block) or self._block.text):
+        if self._block.tag not in _CHILDREN and (_last_child(self._block) is not None or self._block.text):
             self.add_text("\n" if self._block.tag == "pre" else " ")
 
     def _enter(self, block: HtmlElement) -> None:
@@ -190,7 +191,7 @@ class _Builder:
         """Opens what a table or list needs around anything that is no row, cell or item of it; goes on with a list's last item."""
         while self._block.tag in _CHILDREN and self._block.tag not in parents:
             tag = _AROUND.get(self._block.tag)
-            last = self._block[-1] if len(self._block) else None
+            last = _last_child(self._block)
             if tag is None:  # <colgroup>
                 self._enter(self._block.getparent())
                 continue
@@ -240,6 +241,11 @@ class _Builder:
             element.set(name, value)
         opened.is_used = True
         return element
+
+
+def _last_child(element: HtmlElement) -> HtmlElement | None:
+    """The last child; lxml counts all children for len(element) and for element[-1]."""
+    return next(element.iterchildren(reversed=True), None)
 
 
 def _leads_to(tag: str, parents: Collection[str]) -> bool:

@@ -127,7 +127,8 @@ def _name_headings(tree: HtmlElement) -> None:
     for heading in tree.iter(*_HEADINGS):
         if heading.get("id"):
             continue
-        words = ANY_MARKER.sub("", unicodedata.normalize("NFC", plain_text(heading)).lower())
+        text = "".join(map(str, heading.xpath(".//text()[not(ancestor::sup[starts-with(@id, 'fnref')])]")))
+        words = ANY_MARKER.sub("", unicodedata.normalize("NFC", text).lower())
         name = "-".join("".join(c if c.isalnum() else " " for c in words).split())[:80] or "section"
         unique = name
         while unique in taken:
