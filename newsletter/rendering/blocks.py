@@ -17,6 +17,7 @@ from itertools import pairwise
 from django.utils.translation import gettext as _
 
 from newsletter.rendering.errors import RenderError
+from newsletter.rendering.html_blocks import match_html
 
 MAX_DEPTH = 40  # containers in containers; people stop at five, and every reader of the tree recurses
 
@@ -33,25 +34,6 @@ _FENCE = re.compile(r"(`{3,})([^`]*)$|(~{3,})(.*)$")
 _TABLE_RULE = re.compile(r"\|?[ ]*+:?-++:?[ ]*+(?:\|[ ]*+:?-++:?[ ]*+)*+\|?[ ]*+$")
 # Paragraphs whose indented continuation belongs to them even after a blank line: footnotes and definitions.
 _KEEPS_INDENT = re.compile(r"^ {0,3}(?:\[\^[^\]]+\]:|: )", re.MULTILINE)
-_HTML_BLOCK_TAGS = (
-    "address article aside base basefont blockquote body caption center col colgroup dd details dialog dir div dl dt fieldset "
-    "figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 head header hr html iframe legend li link main menu menuitem nav "
-    "noframes ol optgroup option p param search section summary table tbody td tfoot th thead title tr track ul"
-).replace(" ", "|")
-_ATTRIBUTE = r"""\s+[A-Za-z_:][\w.:-]*(?:\s*=\s*(?:[^\s"'=<>`]+|'[^']*'|"[^"]*"))?"""
-# CommonMark's seven kinds of HTML block: how one starts, how it ends (None: at a blank line).
-_HTML_BLOCKS: tuple[tuple[re.Pattern[str], re.Pattern[str] | None], ...] = (
-    (
-        re.compile(r"<(?:script|pre|style|textarea)(?:[\s>]|$)", re.I),
-        re.compile(r"</(?:script|pre|style|textarea)>", re.I),
-    ),
-    (re.compile(r"<!--"), re.compile(r"-->")),
-    (re.compile(r"<\?"), re.compile(r"\?>")),
-    (re.compile(r"<![A-Za-z]"), re.compile(r">")),
-    (re.compile(r"<!\[CDATA\["), re.compile(r"\]\]>")),
-    (re.compile(rf"</?(?:{_HTML_BLOCK_TAGS})(?:\s|/?>|$)", re.I), None),
-    (re.compile(rf"(?:<[A-Za-z][A-Za-z0-9-]*(?:{_ATTRIBUTE})*\s*/?>|</[A-Za-z][A-Za-z0-9-]*\s*>)\s*$"), None),
-)
 
 
 @dataclass(slots=True)
@@ -256,12 +238,10 @@ class _Reader:
             block = Block("heading", number, number, lines=[text], start=heading.end())
         elif fence := _FENCE.match(stripped):
             marker, info = fence.group(1) or fence.group(3), fence.group(2) or fence.group(4) or ""
-            block = Block("code", number, number, indent=indent, marker=marker, language=info.strip().split(" ")[0])
+            block = Block("code", number, number, indent=indent, marker=marker, language=_language(info))
         elif _RULE.match(stripped):
             block = Block("rule", number, number)
-        elif (
-            html := _match_html(stripped, interrupts=self.leaf is not None and self.leaf.kind == "paragraph")
-        ) is not None:
+        elif html := match_html(stripped, interrupts=self.leaf is not None and self.leaf.kind == "paragraph"):
             block = Block("html", number, number, lines=[" " * indent + stripped], end=html[1])
         else:
             return False
@@ -292,11 +272,9 @@ def _continues_below(paragraph: Block) -> bool:
     return paragraph.keeps_indent
 
 
-def _match_html(stripped: str, *, interrupts: bool) -> tuple[re.Pattern[str], re.Pattern[str] | None] | None:
-    if stripped[0] != "<":
-        return None
-    kinds = _HTML_BLOCKS[:-1] if interrupts else _HTML_BLOCKS
-    return next((kind for kind in kinds if kind[0].match(stripped)), None)
+def _language(info: str) -> str:
+    """The first word behind a fence, also as {.python}."""
+    return info.strip().split(" ")[0].strip("{}.")
 
 
 def split_tables(lines: list[str]) -> Iterator[list[str]]:

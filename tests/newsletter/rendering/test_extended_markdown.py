@@ -213,5 +213,6 @@ def test_an_unclosed_comment_takes_nothing_with_it() -> None:
 
 def test_code_is_coloured_in_a_language_that_is_known() -> None:
     assert '<span class="hl-k">def</span>' in html_of("```python\ndef f(): pass\n```")
+    assert '<span class="hl-k">def</span>' in html_of("~~~ {.python}\ndef f(): pass\n~~~")
     assert "hl-" not in html_of("```nonsense\ndef f(): pass\n```")
     assert "<code>def" in html_of("```\ndef f(): pass\n```")
