@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 remember = sed '/^$(1)=/d' .env > .env.new && echo '$(1)=$(2)' >> .env.new && chmod 600 .env.new && mv .env.new .env
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format messages demo bench clean
+.PHONY: help setup run test testall lint format messages demo bench clean
 
 help: ## Print this page
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -36,7 +36,10 @@ run: $(READY) .env ## Start Sosik here: web, worker, clock and an inbox, with sa
 	@$(if $(INBOX_SMTP_PORT),$(call remember,INBOX_SMTP_PORT,$(INBOX_SMTP_PORT)))
 	@exec $(MANAGE) run
 
-test: $(READY) ## Run all tests
+test: $(READY) ## Run the tests, all but those that take minutes
+	@.venv/bin/python -m pytest -n 4 --dist loadgroup -m "not exhaustive" $(ARGS)
+
+testall: $(READY) ## Run all tests: cases by the thousand and the browser's, too
 	@.venv/bin/python -m pytest -n 4 --dist loadgroup $(ARGS)
 
 lint: $(READY) ## Check style, types, imports and migrations

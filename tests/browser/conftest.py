@@ -18,10 +18,11 @@ HERE = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps the tests of this folder in one process, so that one Chromium is enough."""
+    """Keeps the tests of this folder in one process, so that one Chromium is enough, and out of `make test`, for their minutes."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("browser"))
+            item.add_marker(pytest.mark.exhaustive)
 
 
 @pytest.fixture(scope="package")

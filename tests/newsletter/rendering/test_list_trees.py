@@ -15,6 +15,8 @@ from newsletter.content.front_matter import parse_front_matter
 from newsletter.rendering.errors import RenderError
 from newsletter.rendering.markdown import to_html
 
+pytestmark = pytest.mark.exhaustive
+
 SEEDS = sorted((Path(__file__).parents[4] / "shared" / "seeds").glob("*.txt"))
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples" / "posts").glob("*.md"))
 STRUCTURE = {"ul", "ol", "li", "blockquote", "pre", "hr", "p", "h1", "h2", "h3", "h4", "h5", "h6"}

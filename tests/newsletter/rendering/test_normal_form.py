@@ -20,6 +20,8 @@ from newsletter.rendering.tree import parse_fragment, serialise
 from subscribers.models import MailingList
 from tests.newsletter.rendering.test_golden import EXAMPLES, SEEDS, unsaved_issue
 
+pytestmark = pytest.mark.exhaustive
+
 FOREIGN = (
     "article",
     "button",

@@ -16,6 +16,8 @@ from newsletter.rendering.effort import Effort
 from newsletter.rendering.errors import RenderError
 from newsletter.rendering.markdown import to_html
 
+pytestmark = pytest.mark.exhaustive
+
 K = 1000
 REFUSED = {
     "open brackets": "[" * 100 * K,

@@ -35,6 +35,8 @@ from tests.browser.vectors.judging import (
 )
 from tests.browser.vectors.places import PLACES, TEXT_PLACES, THEME_PLACES, Pair, Place, Post, all_pairs
 
+pytestmark = pytest.mark.exhaustive
+
 _HEADERS = """
 From Date List-Id List-Archive List-Unsubscribe-Post Feedback-ID Precedence MIME-Version Content-Type To Subject Message-ID
 List-Unsubscribe
