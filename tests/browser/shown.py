@@ -63,24 +63,24 @@ class Site:
         # Playwright calls back in a context of its own, where Django would open another connection and see no row of this test's.
         self._here = copy_context()
 
-    def archive_pages(self) -> list[Document]:
+    def archive_pages(self) -> Iterator[Document]:
         """The issue's page in the archive; each that differs, once."""
-        found: dict[object, Document] = {}
+        shown: set[object] = set()
         for pair, post, rendered in rendered_pairs():
             key = (rendered.web_html, *map(repr, (post.issue, post.mailing_list)))
-            if key not in found:
+            if key not in shown:
+                shown.add(key)
                 self._become(post, rendered)
-                found[key] = self._get(pair.name, self.stranger, f"/plain/{post.issue_fields()['slug']}/")
-        return list(found.values())
+                yield self._get(pair.name, self.stranger, f"/plain/{post.issue_fields()['slug']}/")
 
-    def previews(self) -> list[Document]:
+    def previews(self) -> Iterator[Document]:
         """The frame of the desk's preview; each mail that differs, once."""
-        found: dict[str, Document] = {}
+        shown: set[str] = set()
         for pair, post, rendered in rendered_pairs():
-            if rendered.html not in found:
+            if rendered.html not in shown:
+                shown.add(rendered.html)
                 self._become(post, rendered)
-                found[rendered.html] = self._get(pair.name, self.editor, f"/desk/issues/{self.issue.pk}/preview/")
-        return list(found.values())
+                yield self._get(pair.name, self.editor, f"/desk/issues/{self.issue.pk}/preview/")
 
     def pages_around(self) -> list[Document]:
         """Where titles, names and tags stand: one of those pages for each text, in turn."""

@@ -65,10 +65,11 @@ def test_the_harness_sees_what_raw_texts_do(stand: OpenStand) -> None:
 def test_the_harness_sees_what_only_a_policy_holds_back(stand: OpenStand) -> None:
     site = Site()
     raw = [document for document in raw_documents() if not document.name.startswith("style")][::3]
-    for real in (site.archive_pages()[0], site.previews()[0]):
+    for real in (next(site.archive_pages()), next(site.previews())):
         documents = [replace(real, name=document.name, body=document.body) for document in raw]
         seen = stand().judge(documents)
         assert not any(one.startswith("ran") for what in seen.values() for one in what)
+        assert any(one.startswith("stopped") for what in seen.values() for one in what)
         held = {name for name, what in seen.items() if any(one.startswith(("stopped", "kept")) for one in what)}
         assert len(held) >= 0.8 * len(documents), sorted({document.name for document in documents} - held)
 
@@ -81,13 +82,13 @@ def test_nothing_of_a_mail_runs_in_an_inbox_without_any_policy(stand: OpenStand)
 
 @pytest.mark.django_db
 def test_nothing_runs_in_the_archive(stand: OpenStand) -> None:
-    hits = stand().judge(Site().archive_pages())
+    hits = stand().judge(list(Site().archive_pages()))
     assert not hits, "\n".join(report(hits))
 
 
 @pytest.mark.django_db
 def test_nothing_runs_in_the_preview(stand: OpenStand) -> None:
-    hits = stand().judge(Site().previews())
+    hits = stand().judge(list(Site().previews()))
     assert not hits, "\n".join(report(hits))
 
 
@@ -107,7 +108,7 @@ def test_nothing_runs_while_an_editor_writes(stand: OpenStand) -> None:
     places = [
         place for place in PLACES if place.name in ("body", "subject", "preheader", "tags", "list name", "default")
     ]
-    for vector in polyglots()[:4]:
+    for vector in polyglots()[:2]:
         for place in places:
             post: Post = place.put(vector.text)
             type(site.mailing_list).objects.update(**post.list_fields())
