@@ -53,11 +53,11 @@ def test_a_post_reaches_every_inbox_once_and_its_echo_reaches_the_report(world: 
     followed = world.get(handles.tracked[0])
     assert (followed.status, followed.location) == (302, "https://example.com/a_(b)?x=1&utm_source=here#top")
     assert world.get(find_handles(mails["proxy@example.net"].raw).pixel, agent="Mozilla/5.0").status == 200
-    for address in people:
+    for address in [*people[:1], *people]:  # providers repeat themselves
         world.tell("bounced" if address == "gone@example.net" else "delivered", mails[address])
-    world.tell("delivered", mail)  # providers repeat themselves
 
-    accounts = world.wait_for_report(slug, lambda report: report["accounts"]["clicks"] == 1)["accounts"]
+    # Echoes are folded in their order, in one fold or in several: once the last is in, all are.
+    accounts = world.wait_for_report(slug, lambda report: report["accounts"]["delivered"] >= 3)["accounts"]
     echoes = {name: accounts[name] for name in ("delivered", "hard_bounces", "opens", "machine_opens", "clicks")}
     assert echoes == {"delivered": 3, "hard_bounces": 1, "opens": 1, "machine_opens": 1, "clicks": 1}
     assert accounts["adds_up"]

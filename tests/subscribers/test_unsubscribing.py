@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from newsletter.delivery.partitions import open_partition
 from newsletter.models import Delivery, IssueStats
 from subscribers.models import ConsentEvent, Subscription
 from subscribers.signals import unsubscribed
@@ -94,6 +95,7 @@ def leave_by_a_mail(counted: Counted) -> Subscription:
     mailing_list = make_list()
     reader = make_confirmed(mailing_list)
     issue = make_issue(mailing_list)
+    open_partition(issue.pk)
     Delivery.objects.create(subscriber_id=reader.pk, issue_id=issue.pk, batch_number=1)
     with counted(issue.pk):
         assert unsubscribe(reader.pk, mailing_list.pk, source="one-click", issue_id=issue.pk)
@@ -138,6 +140,7 @@ def test_a_failing_count_holds_nobody_back(failure: str, caplog: pytest.LogCaptu
 def test_leaving_by_the_mail_of_an_issue_that_is_gone_is_leaving_all_the_same() -> None:
     mailing_list = make_list()
     reader = make_confirmed(mailing_list)
+    open_partition(4711)
     Delivery.objects.create(subscriber_id=reader.pk, issue_id=4711, batch_number=1)
     assert unsubscribe(reader.pk, mailing_list.pk, source="one-click", issue_id=4711)
     assert Subscription.objects.get(subscriber=reader).status == "unsubscribed"
