@@ -19,6 +19,7 @@ from lxml.html import HtmlElement
 from newsletter.rendering.checks.codes import found
 from newsletter.rendering.errors import Finding
 from newsletter.rendering.merge import fill_slots
+from newsletter.rendering.normal_form import HEADINGS
 from newsletter.rendering.tree import line_of, plain_text, serialise
 from subscribers.tokens import TOKEN_LENGTH
 
@@ -27,7 +28,6 @@ WARN_HTML_BYTES = 90_000
 # A heading so near the top is no place to end: the mail would be nearly empty. Then any block of the top level is.
 _MIN_KEPT_BYTES = MAX_HTML_BYTES // 10
 _MAX_TITLE_LENGTH = 200  # characters of a heading that are still a link's text
-_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _MARK = re.compile(rb"<!--cut (\d+)-->")
 
 Writer = Callable[[HtmlElement], str]  # makes the finished page of a body's tree
@@ -66,7 +66,7 @@ def titles(tree: HtmlElement) -> list[str]:
     points = set(cut_points(tree))
     found, title = [], ""
     for element in tree.iter():
-        if element.tag in _HEADINGS:
+        if element.tag in HEADINGS:
             title = plain_text(element)
             title = title if len(title) <= _MAX_TITLE_LENGTH else ""
         if element in points:
@@ -133,7 +133,7 @@ def _ends_by_preference(tree: HtmlElement, write: Writer, web_page: str) -> list
             break
         link_bytes = len(escape(fill_slots(title, {})).encode()) + len(quote(point.get("id", "")))
         if starts[index] + page_bytes + link_bytes <= MAX_HTML_BYTES:
-            is_good = point.tag in _HEADINGS and starts[index] - starts[0] >= _MIN_KEPT_BYTES
+            is_good = point.tag in HEADINGS and starts[index] - starts[0] >= _MIN_KEPT_BYTES
             fitting.append((is_good, index))
     return [index for _is_good, index in sorted(fitting, reverse=True)]
 

@@ -15,7 +15,7 @@ from newsletter.rendering.links import PersonalUrls
 from newsletter.rendering.merge import allowed_fields, fill_slots, mark_line, place_slots
 from newsletter.rendering.plaintext import footer_to_text, hide_braces, to_text
 from newsletter.rendering.theme import Margins, Theme
-from newsletter.rendering.tree import CONTENT_WIDTH, parse_fragment, plain_text, serialise
+from newsletter.rendering.tree import CONTENT_WIDTH, plain_text, serialise
 from newsletter.rendering.typography import MONOSPACE, typography
 from newsletter.rendering.wrapping import underline, wrap_text
 from subscribers.models import MailingList
@@ -26,7 +26,7 @@ _PADDING = "\u2007\u034f\u00ad " * 60
 _PREVIEW_LENGTH = 140  # characters: what the widest inbox shows beside the subject
 
 
-def lay_out(issue: Issue, body_html: str, urls: PersonalUrls, margins: Margins) -> str:
+def lay_out(issue: Issue, tree: HtmlElement, urls: PersonalUrls, margins: Margins) -> str:
     """The whole page with its stylesheets not yet inlined. Raises RenderError for a merge field the list does not have."""
     mailing_list = issue.mailing_list
     allowed = allowed_fields(mailing_list)
@@ -34,10 +34,10 @@ def lay_out(issue: Issue, body_html: str, urls: PersonalUrls, margins: Margins) 
         **_frame(mailing_list, issue.language),
         "issue": issue,
         "subject": mark_line(issue.subject, "html", allowed),
-        "preheader": mark_line(issue.preheader, "html", allowed) or _first_words(body_html),
+        "preheader": mark_line(issue.preheader, "html", allowed) or _first_words(tree),
         "padding": _PADDING,
         # Markdown's output, washed by nh3 in markdown.sanitise.
-        "body": mark_safe(body_html),  # noqa: S308
+        "body": mark_safe(serialise(tree)),  # noqa: S308
         "header": _margin(margins.header),
         "footer": _margin(margins.footer),
         "urls": urls,
@@ -76,9 +76,8 @@ def _margin(tree: HtmlElement | None) -> str:
     return "" if tree is None else mark_safe(serialise(tree))  # noqa: S308  (Markdown's output, washed like the body)
 
 
-def _first_words(body_html: str) -> str:
+def _first_words(tree: HtmlElement) -> str:
     """What the preview shows when nobody wrote a preheader: the post's first paragraph, not the date above it."""
-    tree = parse_fragment(body_html)
     paragraphs = (plain_text(paragraph) for paragraph in tree.iter("p"))
     first = next((text for text in paragraphs if text), plain_text(tree))
     return shorten(fill_slots(place_slots(first, "text"), {}), _PREVIEW_LENGTH, placeholder="…")

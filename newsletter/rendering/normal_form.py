@@ -22,11 +22,11 @@ _TOKEN = re.compile(
 _ATTRIBUTE = re.compile(r"""([^\s=>"']++)(?:="([^"]*+)"|='([^']*+)')?""")
 _ESCAPED = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&nbsp;", "\xa0"), ("&amp;", "&"))
 _SPACE = " \t\n"
-_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _TABLE_PARTS = ("caption", "col", "colgroup", "tbody", "td", "tfoot", "th", "thead", "tr")
 _BLOCKS = frozenset(
     (
-        *_HEADINGS,
+        *HEADINGS,
         *_TABLE_PARTS,
         "blockquote",
         "dd",
@@ -44,7 +44,7 @@ _BLOCKS = frozenset(
     )
 ) | {"table", "ul"}
 _EMPTY = frozenset(("br", "col", "hr", "img"))
-_HOLDS_INLINE = frozenset((*_HEADINGS, "pre", "dt", "summary", "caption"))
+_HOLDS_INLINE = frozenset((*HEADINGS, "pre", "dt", "summary", "caption"))
 # What may stand directly below these, and what is put around anything else.
 _CHILDREN = {
     "ul": {"li"},

@@ -28,14 +28,12 @@ from newsletter.rendering.inlining import inline_css
 from newsletter.rendering.layout import lay_out, lay_out_text
 from newsletter.rendering.lines import LINE_LIMIT, fold_html, fold_text, octets
 from newsletter.rendering.links import PersonalUrls, rewrite_links, utm_parameters, web_url
-from newsletter.rendering.markdown import to_html
 from newsletter.rendering.merge import (
     RESERVED,
     TOKEN,
     Slot,
     allowed_fields,
     fill_slots,
-    mark_fields,
     mark_line,
     mark_slot,
     reserved_word,
@@ -43,7 +41,7 @@ from newsletter.rendering.merge import (
     subject_template,
 )
 from newsletter.rendering.theme import Margins, read_margins
-from newsletter.rendering.tree import dress, forget_lines, lower_headings, parse_fragment, serialise
+from newsletter.rendering.tree import forget_lines, lower_headings, read_markdown, serialise
 
 __all__ = ["Finding", "RenderError", "RenderedIssue", "check_fields", "render_issue", "save_render"]
 
@@ -67,7 +65,7 @@ def render_issue(issue: Issue) -> RenderedIssue:
     The mail's own words are in the issue's language, the findings in the language active now. Raises RenderError.
     """
     subject_template(issue)  # an unknown field in the subject is found here, not while sending
-    tree = read_body(issue)
+    tree = read_markdown(issue.body_markdown, issue.mailing_list)
     findings = list(check_tree(issue, tree))
     lower_headings(tree)
     web_tree = deepcopy(tree)
@@ -86,20 +84,13 @@ def render_issue(issue: Issue) -> RenderedIssue:
     return RenderedIssue(html, text, _write_web_html(web_tree, cut), links, tuple(in_order(findings)))
 
 
-def read_body(issue: Issue) -> HtmlElement:
-    """The body's dressed tree, its lines still in it. Raises RenderError."""
-    tree = parse_fragment(to_html(mark_fields(issue.body_markdown)))
-    dress(tree, allowed_fields(issue.mailing_list))
-    return tree
-
-
 def check_fields(issue: Issue) -> None:
     """Raises FieldError for a merge field in body, subject or preheader that the list does not have, or that cannot stand there.
 
     What else may be wrong with a text does not keep anybody from saving it: the preview says it.
     """
     try:
-        read_body(issue)
+        read_markdown(issue.body_markdown, issue.mailing_list)
         subject_template(issue)
         mark_line(issue.preheader, "html", allowed_fields(issue.mailing_list), column="preheader")
     except FieldError:
@@ -152,7 +143,7 @@ def _write_html(issue: Issue, tree: HtmlElement, margins: Margins) -> tuple[str,
     """The page; if the body is too large and may end early, the page that does, and before which of its cut points."""
 
     def write(body: HtmlElement, *, continues: bool = True) -> str:
-        page = lay_out(issue, serialise(body), PersonalUrls.of(issue, continues=continues), margins)
+        page = lay_out(issue, body, PersonalUrls.of(issue, continues=continues), margins)
         return _hide_braces(fold_html(inline_css(page)))
 
     may_end_early = issue.when_too_large == Issue.WhenTooLarge.CONTINUE

@@ -9,9 +9,8 @@ from lxml.html import HtmlElement
 
 from newsletter.rendering.colours import Palette, palettes
 from newsletter.rendering.extra_css import ExtraCss, read_css
-from newsletter.rendering.markdown import to_html
-from newsletter.rendering.merge import allowed_fields, mark_fields
-from newsletter.rendering.tree import CONTENT_WIDTH, dress, forget_lines, parse_fragment
+from newsletter.rendering.normal_form import HEADINGS
+from newsletter.rendering.tree import CONTENT_WIDTH, forget_lines, read_markdown
 from subscribers.models import MailingList
 
 _LOGO_HEIGHT = 48  # CSS pixels for a logo whose size nobody gave: no inbox then shows it at its full 2,000
@@ -76,12 +75,11 @@ def read_margin(markdown: str, mailing_list: MailingList) -> HtmlElement | None:
     """
     if not markdown.strip():
         return None
-    tree = parse_fragment(to_html(mark_fields(markdown)))
-    dress(tree, allowed_fields(mailing_list))
+    tree = read_markdown(markdown, mailing_list)
     forget_lines(tree)
     for element in tree.iter():
         element.attrib.pop("id", None)
-        if element.tag in ("h1", "h2", "h3", "h4", "h5", "h6"):
+        if element.tag in HEADINGS:
             _make_strong(element)
     return tree
 

@@ -12,17 +12,20 @@ from lxml.html import HtmlElement
 from newsletter.rendering.blocks import LINE_ATTRIBUTE
 from newsletter.rendering.highlight import highlight_code
 from newsletter.rendering.images import CONTENT_WIDTH, make_figures, size_image
+from newsletter.rendering.markdown import to_html
 from newsletter.rendering.merge import (
     ANY_MARKER,
     RESERVED,
+    allowed_fields,
+    mark_fields,
     refuse_forged,
     resolve_attribute,
     resolve_fields,
     restore_fields,
 )
-from newsletter.rendering.normal_form import build_tree
+from newsletter.rendering.normal_form import HEADINGS, build_tree
+from subscribers.models import MailingList
 
-_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _TASK = re.compile(r"\s*\[([ xX])\](?=\s)")
 
 
@@ -58,6 +61,13 @@ def dress(tree: HtmlElement, allowed: Collection[str]) -> None:
         _make_scrollable(table)
 
 
+def read_markdown(markdown: str, mailing_list: MailingList) -> HtmlElement:
+    """The dressed tree of a text of this list, its lines still in it. Raises RenderError."""
+    tree = parse_fragment(to_html(mark_fields(markdown)))
+    dress(tree, allowed_fields(mailing_list))
+    return tree
+
+
 def plain_text(element: HtmlElement) -> str:
     """All text of an element, on one line."""
     return " ".join("".join(element.itertext()).split())
@@ -77,10 +87,10 @@ def line_of(element: HtmlElement) -> int | None:
 
 def lower_headings(tree: HtmlElement) -> None:
     """The title is the only <h1>, in the mail and in the archive: a post that uses # for its parts moves down by one."""
-    headings = list(tree.iter(*_HEADINGS))
+    headings = list(tree.iter(*HEADINGS))
     if any(heading.tag == "h1" for heading in headings):
         for heading in headings:
-            heading.tag = _HEADINGS[min(_HEADINGS.index(heading.tag) + 1, len(_HEADINGS) - 1)]
+            heading.tag = HEADINGS[min(HEADINGS.index(heading.tag) + 1, len(HEADINGS) - 1)]
 
 
 def forget_lines(tree: HtmlElement) -> None:
@@ -124,7 +134,7 @@ def _resolve(tree: HtmlElement, allowed: Collection[str]) -> None:
 def _name_headings(tree: HtmlElement) -> None:
     """Gives each heading an id from its words, so that the web copy can be linked to."""
     taken = {str(name): 1 for name in tree.xpath("//@id")}
-    for heading in tree.iter(*_HEADINGS):
+    for heading in tree.iter(*HEADINGS):
         if heading.get("id"):
             continue
         text = "".join(map(str, heading.xpath(".//text()[not(ancestor::sup[starts-with(@id, 'fnref')])]")))
@@ -169,5 +179,6 @@ __all__ = [
     "lower_headings",
     "parse_fragment",
     "plain_text",
+    "read_markdown",
     "serialise",
 ]

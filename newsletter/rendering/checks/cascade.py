@@ -18,6 +18,7 @@ from lxml.html import HtmlElement
 
 from newsletter.rendering.checks.colours import BLACK, WHITE, Colour, read_colour
 from newsletter.rendering.checks.stylesheets import Rule, read_declarations, read_stylesheet
+from newsletter.rendering.normal_form import HEADINGS
 
 Scheme = Literal["light", "dark"]
 Weight = tuple[bool, bool, tuple[int, int, int], int]  # important, in a style attribute, specificity, order
@@ -29,7 +30,7 @@ _LIGHT = re.compile(r"\(\s*prefers-color-scheme\s*:\s*light\s*\)", re.IGNORECASE
 _SCREEN = re.compile(r"@media\s+(?:only\s+)?(?:screen|all)", re.IGNORECASE)
 _SIZE = re.compile(r"([\d.]+)(px|pt|em|rem|%)")
 _PX_PER_PT = 4 / 3
-_BOLD_TAGS = frozenset({"b", "strong", "th", "h1", "h2", "h3", "h4", "h5", "h6"})
+_BOLD_TAGS = frozenset({"b", "strong", "th", *HEADINGS})
 _TRANSPARENT = Colour(0, 0, 0, 0)
 
 
@@ -70,12 +71,7 @@ def looks_of(root: HtmlElement, scheme: Scheme) -> Iterator[tuple[HtmlElement, L
 
 def _rules(root: HtmlElement) -> Iterator[Rule]:
     for style in root.iter("style"):
-        yield from (item for item in _read_rules(style.text or "") if item.declarations)
-
-
-@lru_cache(maxsize=16)
-def _read_rules(css: str) -> tuple[Rule, ...]:
-    return tuple(item for item in read_stylesheet(css) if isinstance(item, Rule))
+        yield from (item for item in read_stylesheet(style.text or "") if isinstance(item, Rule) and item.declarations)
 
 
 def _match_rules(root: HtmlElement, scheme: Scheme) -> dict[HtmlElement, list[tuple[Weight, str, str]]]:

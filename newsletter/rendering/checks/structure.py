@@ -11,9 +11,9 @@ from lxml.html import HtmlElement
 from newsletter.rendering.checks.codes import found, shorten
 from newsletter.rendering.checks.places import Places
 from newsletter.rendering.errors import Finding
+from newsletter.rendering.normal_form import HEADINGS
 from newsletter.rendering.tree import plain_text
 
-_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 # What caniemail.com's tests say of them: Outlook on Windows (the Word engine) and Gmail show the bare content.
 _FRAGILE_TAGS = {
     "details": gettext_lazy(
@@ -46,7 +46,7 @@ def _check_headings(tree: HtmlElement, places: Places) -> Iterator[Finding]:
     """The mail's title is its first heading of level 1, so the body's outline begins below it."""
     level = 1
     titles = 0
-    for heading in tree.iter(*_HEADINGS):
+    for heading in tree.iter(*HEADINGS):
         text, line = plain_text(heading), places.find(heading)
         before, level = level, int(heading.tag[1])
         place = shorten(text)
