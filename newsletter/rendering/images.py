@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
 from lxml import etree
@@ -12,45 +13,95 @@ from newsletter.rendering.blocks import LINE_ATTRIBUTE
 CONTENT_WIDTH = 552  # CSS pixels of the column: images are scaled to it
 
 
+_Line = list["str | HtmlElement"]  # what stands on one line of a paragraph, in its order
+
+
 def make_figures(tree: HtmlElement) -> None:
-    """Turns paragraphs that hold nothing but images, one a line, linked or not, into one figure for each line, in place."""
+    """Turns every image that has a line of its paragraph for itself, linked or not, into a figure, in place.
+
+    The lines before it and behind it stay paragraphs: people put a picture right below the sentence it belongs to.
+    """
     for paragraph in list(tree.iter("p")):
         parent = paragraph.getparent()
-        lines = _lines_of_images(paragraph)
-        if parent is None or not lines or paragraph.get("align"):
+        if parent is None or paragraph.get("align") or not any(_image_in(child) is not None for child in paragraph):
             continue
-        line = paragraph.get(LINE_ATTRIBUTE, "")
+        lines = _take_lines(paragraph)
+        blocks = list(_make_blocks(paragraph, lines))
+        blocks[0].attrib.update({name: value for name, value in paragraph.attrib.items() if name == "id"})
         place, tail = parent.index(paragraph), paragraph.tail
         parent.remove(paragraph)
-        for number, image in enumerate(lines):
+        for number, block in enumerate(blocks):
+            block.tail = tail if number == len(blocks) - 1 else "\n"
+            parent.insert(place + number, block)
+
+
+def _take_lines(paragraph: HtmlElement) -> list[_Line]:
+    """The paragraph's content by lines, its line breaks at their ends."""
+    lines: list[_Line] = [[]]
+
+    def add_text(text: str) -> None:
+        first, *rest = text.split("\n")
+        lines[-1].append(first)
+        lines.extend([more] for more in rest)
+
+    add_text(paragraph.text or "")
+    for child in list(paragraph):
+        tail, child.tail = child.tail or "", None
+        lines[-1].append(child)
+        if child.tag == "br" and not tail.startswith("\n"):
+            lines.append([])
+        add_text(tail)
+    return lines
+
+
+def _make_blocks(paragraph: HtmlElement, lines: list[_Line]) -> Iterator[HtmlElement]:
+    """Figures and paragraphs in their order; each knows its line as far as the paragraph knew its own."""
+    first = paragraph.get(LINE_ATTRIBUTE, "")
+    number = int(first) if first else 0
+    words: list[_Line] = []
+    for line in [*lines, None]:
+        image = None if line is None else _image_alone(line)
+        if line is None or image is not None:
+            if any(_says_something(part) for kept in words for part in kept):
+                yield _make_paragraph(paragraph, words, number - len(words))
+            words = []
+        elif line is not None:
+            words.append(line)
+        if image is not None:
             figure = _make_figure(image)
-            figure.tail = tail if number == len(lines) - 1 else "\n"
-            if line:
-                figure.set(LINE_ATTRIBUTE, str(int(line) + number))
-            if number == 0 and paragraph.get("id"):
-                figure.set("id", paragraph.get("id", ""))
-            parent.insert(place + number, figure)
+            if first:
+                figure.set(LINE_ATTRIBUTE, str(number))
+            yield figure
+        number += 1
 
 
-def _lines_of_images(paragraph: HtmlElement) -> list[HtmlElement]:
-    """The image or linked image on each line; nothing when there is anything else, or two on one line."""
-    found: list[HtmlElement] = []
-    line_is_taken = False
-    if (paragraph.text or "").strip():
-        return []
-    for child in paragraph:
-        if child.tag == "br":
-            line_is_taken = False
-        elif line_is_taken or _image_in(child) is None:
-            return []
+def _make_paragraph(model: HtmlElement, lines: list[_Line], number: int) -> HtmlElement:
+    """A paragraph like `model` of some of its lines; a line break before a figure would only leave a gap."""
+    made = model.makeelement("p", {name: value for name, value in model.attrib.items() if name != "id"})
+    if LINE_ATTRIBUTE in model.attrib:
+        made.set(LINE_ATTRIBUTE, str(number))
+    parts = [part for line in lines for part in ("\n", *line)][1:]
+    while parts and not _says_something(parts[-1]):
+        parts.pop()
+    for part in parts:
+        if not isinstance(part, str):
+            made.append(part)
+        elif len(made):
+            made[-1].tail = (made[-1].tail or "") + part
         else:
-            found.append(child)
-            line_is_taken = True
-        if (child.tail or "").strip():
-            return []
-        if "\n" in (child.tail or ""):
-            line_is_taken = False
-    return found
+            made.text = (made.text or "") + part
+    return made
+
+
+def _image_alone(line: _Line) -> HtmlElement | None:
+    """The image or linked image that is all a line says."""
+    said = [part for part in line if _says_something(part)]
+    only = said[0] if len(said) == 1 else ""
+    return None if isinstance(only, str) or _image_in(only) is None else only
+
+
+def _says_something(part: str | HtmlElement) -> bool:
+    return bool(part.strip()) if isinstance(part, str) else part.tag != "br"
 
 
 def _image_in(element: HtmlElement) -> HtmlElement | None:

@@ -47,7 +47,21 @@ def html_of(markdown: str) -> str:
         ),
         ("![a](/a.png) ![b](/b.png)", '<p><img alt="a" src="/a.png"> <img alt="b" src="/b.png"></p>'),
         ('글 ![a](/a.png "t") 글', '<p>글 <img alt="a" src="/a.png" title="t"> 글</p>'),
-        ("![a](/a.png)\n글", '<p><img alt="a" src="/a.png">\n글</p>'),
+        ("![a](/a.png)\n글", '<figure><img alt="a" src="/a.png"></figure>\n<p>글</p>'),
+        (
+            '앞 **글**,\n둘째 줄\n![a](/a.png "t")\n뒤\n글',
+            '<p>앞 <strong>글</strong>,\n둘째 줄</p>\n<figure><img alt="a" src="/a.png"><figcaption>t</figcaption></figure>\n<p>뒤\n글</p>',
+        ),
+        (
+            "글 ![a](/a.png)\n![b](/b.png)",
+            '<p>글 <img alt="a" src="/a.png"></p>\n<figure><img alt="b" src="/b.png"></figure>',
+        ),
+        ("글  \n![a](/a.png)", '<p>글</p>\n<figure><img alt="a" src="/a.png"></figure>'),
+        ("![a](/a.png)  \n글", '<figure><img alt="a" src="/a.png"></figure>\n<p>글</p>'),
+        (
+            "![a](/a.png) ![b](/b.png)\n![c](/c.png)",
+            '<p><img alt="a" src="/a.png"> <img alt="b" src="/b.png"></p>\n<figure><img alt="c" src="/c.png"></figure>',
+        ),
         ("[![a](/a.png) 글](/l)", '<p><a href="/l"><img alt="a" src="/a.png"> 글</a></p>'),
         (
             '<img src="/a.png" alt="a" title="t">',
@@ -62,6 +76,13 @@ def test_an_image_alone_on_its_line_is_a_figure(markdown: str, expected: str) ->
 def test_each_figure_knows_its_line() -> None:
     figures = list(read("글\n\n![a](/a)\n![b](/b)\n\n> ![c](/c)\n").iter("figure"))
     assert [line_of(figure) for figure in figures] == [3, 4, 6]
+
+
+def test_what_stands_around_a_figure_knows_its_line() -> None:
+    tree = read("글\n\n하나\n둘\n![a](/a)\n셋  \n![b](/b)\n")
+    assert [(block.tag, line_of(block)) for block in tree] == [
+        ("p", 1), ("p", 3), ("figure", 5), ("p", 6), ("figure", 7),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
