@@ -72,6 +72,9 @@ RETENTION_DAYS = env.number(
     "RETENTION_DAYS", default=90, low=1, high=36500
 )  # deliveries, clicks, feedback; counters stay
 MISSED_SCHEDULE_HOURS = env.number("MISSED_SCHEDULE_HOURS", default=24, low=1, high=8760)
+# Between "send" and the first mail: what has left cannot be called back, and the mistake is seen in the first half minute
+# (Gmail offers 5 to 30 s for the same reason).
+UNDO_SECONDS = env.number("UNDO_SECONDS", default=30, low=0, high=3600)
 
 # --- Celery: the queue is only a doorbell -----------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL or "memory://"

@@ -35,6 +35,9 @@ def open_sending(issue: Issue, candidates_count: int, recipients_count: int) -> 
         candidates_count=candidates_count,
         recipients_count=recipients_count,
         skipped_count=candidates_count - recipients_count,
+        where={
+            "revision": issue.revision
+        },  # undone, edited and started anew meanwhile: this freeze is of the text before
     )
     if not moved:
         raise NotAllowed(f"Issue {issue.pk} is no longer being prepared.", "Nothing was frozen.")

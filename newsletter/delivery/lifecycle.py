@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from newsletter.delivery.accounts import count_outcomes
 from newsletter.models import Batch, Issue
 from newsletter.rendering.errors import Finding
 from newsletter.rendering.render import save_render
@@ -23,7 +24,7 @@ Status = Issue.Status
 MOVES: dict[str, frozenset[str]] = {
     Status.DRAFT: frozenset({Status.SCHEDULED}),
     Status.SCHEDULED: frozenset({Status.SCHEDULED, Status.DRAFT, Status.PREPARING, Status.CANCELLED}),
-    Status.PREPARING: frozenset({Status.SCHEDULED, Status.SENDING, Status.FAILED, Status.CANCELLED}),
+    Status.PREPARING: frozenset({Status.DRAFT, Status.SCHEDULED, Status.SENDING, Status.FAILED, Status.CANCELLED}),
     Status.SENDING: frozenset({Status.PAUSED, Status.SENT, Status.CANCELLED}),
     Status.PAUSED: frozenset({Status.SENDING, Status.CANCELLED}),
     Status.SENT: frozenset(),
@@ -83,19 +84,27 @@ def schedule_issue(issue_id: int, at: datetime, zone: str) -> None:
         raise _left(issue)
 
 
-def start_issue_now(issue_id: int) -> None:
-    """Schedules the issue for this moment: the next tick starts it. Raises as schedule_issue does."""
+def start_issue_now(issue_id: int, undo_seconds: int | None = None) -> None:
+    """Schedules the issue for UNDO_SECONDS from now: until then undo_issue brings it back. Raises as schedule_issue does."""
+    wait = settings.UNDO_SECONDS if undo_seconds is None else undo_seconds
     zone = Issue.objects.values_list("mailing_list__timezone", flat=True).get(pk=issue_id)
-    schedule_issue(issue_id, datetime.now(ZoneInfo("UTC")), zone)
+    schedule_issue(issue_id, datetime.now(ZoneInfo("UTC")) + timedelta(seconds=wait), zone)
+
+
+def undo_issue(issue_id: int) -> None:
+    """Takes a start or a schedule back, before anything has left: the issue is a draft again.
+
+    Raises NotAllowed when it comes too late, saying how many mails have left and what still helps.
+    """
+    # A freeze under way is undone with it: open_sending finds the issue no longer preparing, and its transaction ends in nothing.
+    if not _back_to_draft(issue_id, only_from={Status.SCHEDULED, Status.PREPARING}):
+        raise _too_late(Issue.objects.get(pk=issue_id))
 
 
 def unschedule_issue(issue_id: int) -> None:
     """Makes a scheduled (or cancelled before it started, or failed) issue a draft again."""
-    issue = Issue.objects.get(pk=issue_id)
-    before_start = {"candidates_count": None}  # what has mailed anybody never becomes a draft again
-    moved = move_issue(issue_id, Status.DRAFT, where=before_start, scheduled_at=None, status_reason="")
-    if not moved:
-        raise _left(issue)
+    if not _back_to_draft(issue_id, only_from={Status.SCHEDULED, Status.CANCELLED, Status.FAILED}):
+        raise _left(Issue.objects.get(pk=issue_id))
 
 
 def claim_due_issue(issue_id: int) -> bool:
@@ -138,6 +147,25 @@ def cancel_issue(issue_id: int, reason: str = "") -> None:
     """Ends the issue: whoever has not been written to by the next checkpoint of each batch will not be."""
     if not move_issue(issue_id, Status.CANCELLED, status_reason=reason[:300]):
         raise _left(Issue.objects.get(pk=issue_id))
+
+
+def _back_to_draft(issue_id: int, *, only_from: set[str]) -> bool:
+    before_start = {"candidates_count": None}  # what has mailed anybody never becomes a draft again
+    return move_issue(
+        issue_id, Status.DRAFT, only_from=only_from, where=before_start, scheduled_at=None, status_reason=""
+    )
+
+
+def _too_late(issue: Issue) -> NotAllowed:
+    if issue.status not in {Status.SENDING, Status.PAUSED}:
+        return _left(issue)
+    left = count_outcomes(issue.pk).submitted
+    what = ngettext(
+        "It is too late to undo “%(slug)s”: it has started, and %(count)s mail has left.",
+        "It is too late to undo “%(slug)s”: it has started, and %(count)s mails have left.",
+        left,
+    ) % {"slug": issue.slug, "count": f"{left:,}"}
+    return NotAllowed(what, _("Cancel it: whoever has not got it by then never will. Or pause it first, and look."))
 
 
 def _refuse_errors(slug: str, findings: tuple[Finding, ...]) -> None:

@@ -8,24 +8,27 @@ from django.db import transaction
 
 from newsletter.delivery.audience import freeze_audience, verify_audience
 from newsletter.delivery.batching import cut_batches, open_sending
-from newsletter.delivery.lifecycle import claim_due_issue
+from newsletter.delivery.lifecycle import NotAllowed, claim_due_issue
 from newsletter.models import Issue
 
 log = logging.getLogger(__name__)
 
 
 def prepare_issue(issue_id: int) -> bool:
-    """Prepares a due issue; False when another worker had it, or it was not due. Safe to run twice.
+    """Prepares a due issue; False when another worker had it, it was not due, or it was taken back meanwhile. Safe to run twice.
 
     A worker that dies in here leaves the issue in `preparing` and no rows; the sweeper gives it back to the clock.
     """
     if not claim_due_issue(issue_id):
         return False
     issue = Issue.objects.select_related("mailing_list", "segment").get(pk=issue_id)
-    with transaction.atomic():
-        freeze_audience(issue)
-        batches_count = cut_batches(issue)
-        candidates_count, recipients_count = verify_audience(issue)
-        open_sending(issue, candidates_count, recipients_count)
+    try:
+        with transaction.atomic():
+            freeze_audience(issue)
+            batches_count = cut_batches(issue)
+            candidates_count, recipients_count = verify_audience(issue)
+            open_sending(issue, candidates_count, recipients_count)
+    except NotAllowed:  # undone or cancelled in these seconds: nothing of the freeze is left
+        return False
     log.info("issue.frozen issue=%d candidates=%d batches=%d", issue_id, candidates_count, batches_count)
     return True

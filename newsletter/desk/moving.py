@@ -26,6 +26,7 @@ from newsletter.delivery.lifecycle import (
     resume_issue,
     schedule_issue,
     start_issue_now,
+    undo_issue,
     unschedule_issue,
 )
 from newsletter.delivery.preflight import look_over
@@ -89,6 +90,12 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
     if _errors(_findings_of(issue)):
         return _ask(request, issue, "send", status=422)
     return _move(request, pk, lambda: start_issue_now(pk), _("It is starting."), ring=True)
+
+
+@require_POST
+def undo(request: HttpRequest, pk: int) -> HttpResponse:
+    """Takes a start or a schedule back, or says that it is too late."""
+    return _move(request, pk, lambda: undo_issue(pk), _("Undone. Nobody has got anything, and it is a draft again."))
 
 
 @require_POST

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Literal
 
+from django.conf import settings
 from django.db.models import Count, Q
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -29,6 +32,7 @@ class Act:
     tone: Tone = "plain"
 
 
+_JUST_STARTED_HIDES = {"unschedule", "schedule", "send", "test", "cancel"}
 ACTS = {
     act.name: act
     for act in (
@@ -37,6 +41,7 @@ ACTS = {
         Act("test", gettext_lazy("Send a test"), frozenset({Status.DRAFT, Status.SCHEDULED})),
         Act("schedule", gettext_lazy("Schedule"), frozenset({Status.DRAFT, Status.SCHEDULED, Status.FAILED})),
         Act("send", gettext_lazy("Send now"), frozenset({Status.DRAFT, Status.SCHEDULED, Status.FAILED}), "go"),
+        Act("undo", gettext_lazy("Undo"), frozenset({Status.SCHEDULED, Status.PREPARING}), "go"),
         Act(
             "unschedule",
             gettext_lazy("Back to draft"),
@@ -59,7 +64,16 @@ def acts_for(issue: Issue) -> list[Act]:
         acts = [replace(act, label=_("Change the time")) if act.name == "schedule" else act for act in acts]
     if issue.candidates_count is not None:
         acts = [act for act in acts if act.name not in ("unschedule", "schedule", "send")]
-    return acts
+    hidden = _JUST_STARTED_HIDES if is_just_started(issue) else {"undo"}
+    return [act for act in acts if act.name not in hidden]
+
+
+def is_just_started(issue: Issue) -> bool:
+    """Whether it starts within UNDO_SECONDS or is being prepared: one button then takes it back, and no other is in its way."""
+    if issue.status == Status.PREPARING:
+        return True
+    soon = timezone.now() + timedelta(seconds=settings.UNDO_SECONDS)
+    return issue.status == Status.SCHEDULED and issue.scheduled_at is not None and issue.scheduled_at <= soon
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +130,18 @@ def _of_sending(issue: Issue) -> list[str]:
 
 def _of_sending_now(issue: Issue) -> list[str]:
     lines = _of_sending(issue)
-    lines.append(_("It starts within seconds. You can pause it, but mail that has left cannot be called back."))
+    seconds = settings.UNDO_SECONDS
+    if seconds:
+        lines.append(
+            ngettext(
+                "It starts in %(seconds)d second: until then you can undo it. Mail that has left cannot be called back.",
+                "It starts in %(seconds)d seconds: until then you can undo it. Mail that has left cannot be called back.",
+                seconds,
+            )
+            % {"seconds": seconds}
+        )
+    else:
+        lines.append(_("It starts within seconds. You can pause it, but mail that has left cannot be called back."))
     return lines
 
 
@@ -168,6 +193,7 @@ _CONSEQUENCES: dict[str, Callable[[Issue], list[str]]] = {
     "test": _of_test,
     "schedule": _of_sending,
     "send": _of_sending_now,
+    "undo": _of_unscheduling,
     "unschedule": _of_unscheduling,
     "pause": _of_pausing,
     "resume": _of_resuming,

@@ -38,6 +38,7 @@ urlpatterns = [
     editors("issues/<int:pk>/test/", moving.test, name="test"),
     editors("issues/<int:pk>/schedule/", moving.schedule, name="schedule"),
     editors("issues/<int:pk>/send/", moving.send, name="send"),
+    editors("issues/<int:pk>/undo/", moving.undo, name="undo"),
     editors("issues/<int:pk>/unschedule/", moving.unschedule, name="unschedule"),
     editors("issues/<int:pk>/pause/", moving.pause, name="pause"),
     editors("issues/<int:pk>/resume/", moving.resume, name="resume"),

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from newsletter.desk.questions import acts_for
+from newsletter.desk.questions import acts_for, is_just_started
 from newsletter.desk.schedule_times import editors_zone
 from newsletter.models import Issue, Link
 from newsletter.tracking.stats import BalanceSheet, balance_sheet, not_delivered, reasons
@@ -104,7 +104,14 @@ def _progress_of(issue: Issue) -> dict[str, object]:
         "bar": _bar_of(sheet),
         "poll_seconds": 2 if issue.status in _MOVING else 10 if has_echo else None,
         "now": now,
+        "undo_seconds_left": _undo_seconds_left(issue, now),
     }
+
+
+def _undo_seconds_left(issue: Issue, now: datetime) -> int | None:
+    if issue.scheduled_at is None or not is_just_started(issue):
+        return None
+    return max(0, round((issue.scheduled_at - now).total_seconds()))
 
 
 def _bar_of(sheet: BalanceSheet) -> list[tuple[str, float, float]]:

@@ -327,3 +327,24 @@ def test_before_the_freeze_who_tells_what_would_happen() -> None:
     assert "would not get it: has unsubscribed" in who(issue, leaves)
     assert "The address is suppressed: The address does not exist." in who(issue, suppressed)
     assert "Nobody with this address" in run("issue", "who", issue.slug, "stranger@example.org")
+
+
+# --- issue undo -------------------------------------------------------------------------------------------------------
+
+
+def test_send_says_how_long_it_can_be_undone_and_undo_does_it(settings: LazySettings) -> None:
+    settings.UNDO_SECONDS = 30
+    issue = make_issue(make_list())
+
+    assert f"in 30 seconds. Until then: manage.py issue undo {issue.slug}" in run("issue", "send", issue.slug)
+    assert "Undone." in run("issue", "undo", issue.slug)
+
+    issue.refresh_from_db()
+    assert issue.status == Issue.Status.DRAFT
+
+
+def test_an_undo_that_comes_too_late_offers_to_cancel() -> None:
+    issue = frozen_issue()
+
+    assert "too late" in refusal("issue", "undo", issue.slug)
+    assert "Cancel it" in refusal("issue", "undo", issue.slug)

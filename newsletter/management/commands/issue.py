@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from kombu.exceptions import OperationalError
 
 from newsletter import tasks
@@ -28,7 +29,7 @@ from subscribers.addresses import AddressError
 class Command(BaseCommand):
     """One word says what is done; `manage.py issue WORD --help` explains each."""
 
-    help = "Looks at issues and moves them: list, status, who, test, schedule, send, pause, resume, cancel, unschedule."
+    help = "Looks at issues and moves them."
 
     def add_arguments(self, parser: CommandParser) -> None:
         words = parser.add_subparsers(dest="word", required=True, metavar="WORD")
@@ -52,7 +53,8 @@ class Command(BaseCommand):
         schedule = add("schedule", "Closes its text and sets its time.", self.schedule)
         schedule.add_argument("time", metavar="TIME", help='"2026-11-24 09:00", with a zone behind it or in --zone')
         schedule.add_argument("--zone", default="", help="Asia/Seoul or +09:00")
-        add("send", "Closes its text and starts it now.", self.send)
+        add("send", "Closes its text and starts it now, after the time in which it can be undone.", self.send)
+        add("undo", "Takes a start or a schedule back, before the first mail.", self.undo)
         for name, what, act in (
             ("pause", "Stops it within seconds; nothing is lost.", self.pause),
             ("cancel", "Ends it: who has not got it never will.", self.cancel),
@@ -129,7 +131,21 @@ class Command(BaseCommand):
         """Starts with the next tick, or sooner."""
         lifecycle.start_issue_now(_find_issue(options["slug"]).pk)
         self._ring()
-        self.stdout.write(_("It starts within seconds. Watch it: manage.py issue status %(slug)s") % options)
+        seconds = settings.UNDO_SECONDS
+        if seconds:
+            undo = ngettext(
+                "It starts in %(seconds)d second. Until then: manage.py issue undo %(slug)s",
+                "It starts in %(seconds)d seconds. Until then: manage.py issue undo %(slug)s",
+                seconds,
+            )
+            self.stdout.write(undo % {"seconds": seconds, "slug": options["slug"]})
+        else:
+            self.stdout.write(_("It starts within seconds. Watch it: manage.py issue status %(slug)s") % options)
+
+    def undo(self, options: dict[str, Any]) -> None:
+        """Back to draft, with nothing sent; too late is said."""
+        lifecycle.undo_issue(_find_issue(options["slug"]).pk)
+        self.stdout.write(_("Undone. Nobody has got anything, and it is a draft again."))
 
     def pause(self, options: dict[str, Any]) -> None:
         """At the next checkpoint of each batch."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.core import mail
 from django.test import Client
 from django.urls import reverse
@@ -152,3 +153,22 @@ def test_a_test_mail_goes_to_one_address_and_leaves_the_issue_alone(desk: Client
     assert issue.status == "draft"
 
     assert desk.post(reverse("desk:test", args=[issue.pk]), {"address": "nobody"}).status_code == 422
+
+
+def test_a_started_issue_shows_one_button_that_takes_it_back(
+    desk: Client, issue: Issue, settings: LazySettings
+) -> None:
+    settings.UNDO_SECONDS = 30
+    assert "It starts in 30 seconds: until then you can undo it." in ask(desk, issue, "send")
+    page = act(desk, issue, "send")
+    assert 'id="act-undo"' in page
+    assert 'id="act-cancel"' not in page
+    assert "Until then the start can be undone." in page
+    assert "Undone. Nobody has got anything" in act(desk, issue, "undo")
+    assert (issue.status, issue.scheduled_at) == ("draft", None)
+
+
+def test_an_undo_that_comes_too_late_says_so_at_the_desk(desk: Client, issue: Issue) -> None:
+    on_its_way(issue, "sending")
+    assert "It is too late to undo" in act(desk, issue, "undo")
+    assert issue.status == "sending"
