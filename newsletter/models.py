@@ -64,6 +64,7 @@ class Issue(models.Model):
     claimed_at = models.DateTimeField(null=True, blank=True)  # when a worker began to prepare it
     sending_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    retries_count = models.PositiveIntegerField(default=0)  # how often a person has sent some of it again
     pruned_at = models.DateTimeField(null=True, blank=True)  # when its deliveries went; IssueStats keeps their counts
     candidates_count = models.PositiveIntegerField(null=True, blank=True)
     recipients_count = models.PositiveIntegerField(null=True, blank=True)

@@ -27,7 +27,7 @@ MOVES: dict[str, frozenset[str]] = {
     Status.PREPARING: frozenset({Status.DRAFT, Status.SCHEDULED, Status.SENDING, Status.FAILED, Status.CANCELLED}),
     Status.SENDING: frozenset({Status.PAUSED, Status.SENT, Status.CANCELLED}),
     Status.PAUSED: frozenset({Status.SENDING, Status.CANCELLED}),
-    Status.SENT: frozenset(),
+    Status.SENT: frozenset({Status.SENDING}),  # by a person's decision, to those who did not get it
     Status.CANCELLED: frozenset({Status.DRAFT}),
     Status.FAILED: frozenset({Status.DRAFT, Status.SCHEDULED}),
 }

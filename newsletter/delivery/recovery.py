@@ -13,25 +13,13 @@ from django.utils import timezone
 
 from newsletter.delivery.accounts import count_outcomes
 from newsletter.delivery.lifecycle import move_issue
+from newsletter.delivery.mending import without_echo
 from newsletter.models import Batch, Delivery, Issue, Outcome
 
 log = logging.getLogger(__name__)
 
 RING_AHEAD = 16  # bells in the queue an issue: enough for every worker, few enough to be cheap when they ring in vain
 _BELL_SECONDS = 60.0  # a bell unheard for so long (Redis emptied, worker killed) is rung again
-_ECHOES = [
-    f"{column}__isnull"
-    for column in (
-        "delivered_at",
-        "opened_at",
-        "machine_opened_at",
-        "clicked_at",
-        "machine_clicked_at",
-        "bounced_at",
-        "complained_at",
-        "unsubscribed_at",
-    )
-]
 
 
 def batches_to_ring(issue_id: int | None = None) -> list[int]:
@@ -94,7 +82,7 @@ def _take_back(batch: Batch) -> bool:
             outcome=Outcome.WITH_BATCH,
             subscriber_id__gt=batch.position,
             subscriber_id__lte=batch.reserved,
-            **dict.fromkeys(_ECHOES, True),  # whatever has come back already proves that the mail had left
+            **without_echo(),  # whatever has come back already proves that the mail had left
         ).update(outcome=Outcome.UNCERTAIN, reason="worker stopped")
     log.warning("batch.swept issue=%d batch=%d uncertain=%d", batch.issue_id, batch.number, uncertain)
     return True
@@ -138,6 +126,8 @@ def finish_issues() -> list[int]:
         if counts.waiting or counts.total != issue.candidates_count:
             log.error("issue.accounts_open issue=%d waiting=%d total=%d", issue.pk, counts.waiting, counts.total)
             continue
-        if move_issue(issue.pk, Issue.Status.SENT, finished_at=Now(), status_reason=""):
+        # A person may have sent some of it again since the counting began: then it is not this count that closes it.
+        unchanged = {"retries_count": issue.retries_count}
+        if move_issue(issue.pk, Issue.Status.SENT, where=unchanged, finished_at=Now(), status_reason=""):
             finished.append(issue.pk)
     return finished
