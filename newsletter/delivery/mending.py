@@ -94,7 +94,7 @@ def _send_again(issue_id: int, rows: QuerySet[Delivery], *, nobody: str, **field
         # The batch first: while its row is ours, no worker can claim it and read deliveries that are about to change.
         numbers = list(rows.order_by("batch_number").values_list("batch_number", flat=True).distinct())
         for number in numbers:
-            if _reopen_batch(issue_id, number):
+            if number is not None and _reopen_batch(issue_id, number):
                 count += rows.filter(batch_number=number).update(outcome=Outcome.DEFERRED, **fields)
         if not count:
             raise _nobody(issue, nobody)  # and with it the issue stays as it was

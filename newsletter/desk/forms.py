@@ -142,6 +142,12 @@ class TestMailForm(forms.Form):
     address = forms.EmailField(label=gettext_lazy("Send the test to"))
 
 
+class RetryForm(forms.Form):
+    """Whether those whom a server refused are tried again, too."""
+
+    with_rejected = forms.BooleanField(label=gettext_lazy("Also those whom a server refused"), required=False)
+
+
 class ScheduleForm(forms.Form):
     """A date and a time in a named zone; `moment` after a successful check."""
 

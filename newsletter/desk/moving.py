@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -29,8 +30,9 @@ from newsletter.delivery.lifecycle import (
     undo_issue,
     unschedule_issue,
 )
+from newsletter.delivery.mending import accept_uncertain, resend_uncertain, retry_failed
 from newsletter.delivery.preflight import look_over
-from newsletter.desk.forms import ScheduleForm, TestMailForm
+from newsletter.desk.forms import RetryForm, ScheduleForm, TestMailForm
 from newsletter.desk.questions import ACTS, acts_for, consequences
 from newsletter.desk.schedule_times import editors_zone
 from newsletter.models import Issue
@@ -52,8 +54,7 @@ def ask(request: HttpRequest, pk: int, action: str) -> HttpResponse:
     if action == "schedule":
         times = ScheduleForm(request.GET) if "day" in request.GET else ScheduleForm(initial=_usual_time(issue))
         return _ask_schedule(request, issue, times)
-    address = TestMailForm(initial={"address": _own_address(request)}) if action == "test" else None
-    return _ask(request, issue, action, form=address)
+    return _ask(request, issue, action, form=_form_of(request, action))
 
 
 @require_POST
@@ -124,6 +125,42 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     return _move(request, pk, lambda: cancel_issue(pk, reason), _("Cancelled."))
 
 
+@require_POST
+def retry(request: HttpRequest, pk: int) -> HttpResponse:
+    """Sends again to the failed."""
+    form = RetryForm(request.POST)
+    with_rejected = form.is_valid() and form.cleaned_data["with_rejected"]
+
+    def act() -> None:
+        retry_failed(pk, by=_by(request), with_rejected=with_rejected)
+
+    return _move(request, pk, act, _("It goes again to those who did not get it."), ring=True)
+
+
+@require_POST
+def resend(request: HttpRequest, pk: int) -> HttpResponse:
+    """Sends again to the uncertain."""
+
+    def act() -> None:
+        resend_uncertain(pk, by=_by(request))
+
+    return _move(request, pk, act, _("It goes again to those of whom it was uncertain."), ring=True)
+
+
+@require_POST
+def accept(request: HttpRequest, pk: int) -> HttpResponse:
+    """Counts the uncertain as submitted."""
+
+    def act() -> None:
+        accept_uncertain(pk, by=_by(request))
+
+    return _move(request, pk, act, _("They count as submitted, by your decision."))
+
+
+def _by(request: HttpRequest) -> str:
+    return f"editor:{request.user.pk}"  # a number: names at the desk are addresses, and this stands in the log
+
+
 def _issue(pk: int) -> Issue:
     return get_object_or_404(Issue.objects.select_related("mailing_list", "segment"), pk=pk)
 
@@ -150,7 +187,7 @@ def _ring() -> None:
 
 
 def _ask(
-    request: HttpRequest, issue: Issue, action: str, *, status: int = 200, form: TestMailForm | None = None
+    request: HttpRequest, issue: Issue, action: str, *, status: int = 200, form: Form | None = None
 ) -> HttpResponse:
     found = _findings_of(issue) if action == "send" else []
     context = {
@@ -163,6 +200,16 @@ def _ask(
         "is_blocked": bool(_errors(found)),
     }
     return render(request, "desk/ask.html", context, status=status)
+
+
+def _form_of(request: HttpRequest, action: str) -> Form | None:
+    match action:
+        case "test":
+            return TestMailForm(initial={"address": _own_address(request)})
+        case "retry":
+            return RetryForm()
+        case _:
+            return None
 
 
 def _ask_schedule(request: HttpRequest, issue: Issue, form: ScheduleForm, status: int = 200) -> HttpResponse:

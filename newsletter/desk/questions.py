@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from newsletter.models import Issue
-from newsletter.tracking.stats import balance_sheet
+from newsletter.tracking.stats import BalanceSheet, balance_sheet
 from subscribers.audience import PAUSED, SUPPRESSED, candidates, with_reasons
 
 Status = Issue.Status
@@ -32,6 +32,8 @@ class Act:
     tone: Tone = "plain"
 
 
+_SENDS_AGAIN = frozenset({Status.SENT, Status.PAUSED})
+_OF_DELIVERIES = {"retry", "resend", "accept"}
 _JUST_STARTED_HIDES = {"unschedule", "schedule", "send", "test", "cancel"}
 ACTS = {
     act.name: act
@@ -53,19 +55,35 @@ ACTS = {
             frozenset({Status.SCHEDULED, Status.PREPARING, Status.SENDING, Status.PAUSED}),
             "stop",
         ),
+        Act("retry", gettext_lazy("Send again to the failed"), _SENDS_AGAIN),
+        Act("resend", gettext_lazy("Send again to the uncertain"), _SENDS_AGAIN, "stop"),
+        Act("accept", gettext_lazy("Count the uncertain as submitted"), _SENDS_AGAIN | {Status.CANCELLED}),
     )
 }
 
 
-def acts_for(issue: Issue) -> list[Act]:
-    """The buttons this issue shows. What has mailed anybody never becomes a draft again."""
+def acts_for(issue: Issue, sheet: BalanceSheet | None = None) -> list[Act]:
+    """The buttons this issue shows. What has mailed anybody never becomes a draft again.
+
+    `sheet` spares the counting where it is at hand.
+    """
     acts = [act for act in ACTS.values() if issue.status in act.offered_in]
     if issue.status == Status.SCHEDULED:
         acts = [replace(act, label=_("Change the time")) if act.name == "schedule" else act for act in acts]
     if issue.candidates_count is not None:
         acts = [act for act in acts if act.name not in ("unschedule", "schedule", "send")]
     hidden = _JUST_STARTED_HIDES if is_just_started(issue) else {"undo"}
+    if any(act.name in _OF_DELIVERIES for act in acts):
+        hidden = hidden | _pointless(issue, sheet or balance_sheet(issue))
     return [act for act in acts if act.name not in hidden]
+
+
+def _pointless(issue: Issue, sheet: BalanceSheet) -> set[str]:
+    """The acts upon deliveries that would find nobody."""
+    if issue.candidates_count is None or issue.pruned_at is not None:
+        return _OF_DELIVERIES
+    found = {"retry": sheet.failed + sheet.rejected, "resend": sheet.uncertain, "accept": sheet.uncertain}
+    return {name for name, people in found.items() if not people}
 
 
 def is_just_started(issue: Issue) -> bool:
@@ -189,6 +207,36 @@ def _of_cancelling(issue: Issue) -> list[str]:
     ]
 
 
+def _of_retrying(issue: Issue) -> list[str]:
+    sheet = balance_sheet(issue)
+    return [
+        _("It goes once more to the %(people)s whose delivery failed, and to nobody else.")
+        % {"people": _people(sheet.failed)},
+        _("A server refused %(people)s: they get it only if you ask for them, too.")
+        % {"people": _people(sheet.rejected)},
+        _("Who has left or was suppressed since does not get it."),
+    ]
+
+
+def _of_resending(issue: Issue) -> list[str]:
+    sheet = balance_sheet(issue)
+    return [
+        _("It goes again to the %(people)s of whom nobody knows whether they got it.")
+        % {"people": _people(sheet.uncertain)},
+        _("Those whose first mail had left after all get it twice. Who has answered in any way is left out."),
+        _("Your mail server's log may know: then count them as submitted instead."),
+    ]
+
+
+def _of_accepting(issue: Issue) -> list[str]:
+    sheet = balance_sheet(issue)
+    return [
+        _("%(people)s of whom nobody knows count as submitted from now on, by your decision.")
+        % {"people": _people(sheet.uncertain)},
+        _("No mail leaves. If one of them never got it, they will not get it."),
+    ]
+
+
 _CONSEQUENCES: dict[str, Callable[[Issue], list[str]]] = {
     "test": _of_test,
     "schedule": _of_sending,
@@ -198,4 +246,7 @@ _CONSEQUENCES: dict[str, Callable[[Issue], list[str]]] = {
     "pause": _of_pausing,
     "resume": _of_resuming,
     "cancel": _of_cancelling,
+    "retry": _of_retrying,
+    "resend": _of_resending,
+    "accept": _of_accepting,
 }

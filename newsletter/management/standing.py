@@ -6,17 +6,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from wcwidth import wcswidth
 
-from newsletter.desk.watching import say_reason
 from newsletter.models import Batch, Issue, Outcome
 from newsletter.tracking.stats import BalanceSheet, Undelivered, balance_sheet, not_delivered, reasons
+from newsletter.tracking.words import say_reason, show_time
 
 Status = Issue.Status
 
@@ -125,18 +123,6 @@ def _find_batch_obstacles(issue: Issue, now: datetime) -> Iterator[str]:
         yield _("Nobody rings for its batches. Is the clock running?")
     elif not pending.exists() and not submitting.exists():
         yield _("Every batch is done, yet nobody has closed the issue. Is the clock running?")
-
-
-def show_time(at: datetime | None, issue: Issue) -> str:
-    """A moment on the clock of the editor who scheduled the issue, with the zone's name."""
-    if at is None:
-        return "-"
-    zone = issue.schedule_timezone or issue.mailing_list.timezone
-    try:
-        local = at.astimezone(ZoneInfo(zone))
-    except (KeyError, ValueError, OSError):  # an offset such as +09:00, as a post may say
-        local, zone = at.astimezone(ZoneInfo(settings.TIME_ZONE)), settings.TIME_ZONE
-    return f"{local:%Y-%m-%d %H:%M:%S} {zone}"
 
 
 def as_json(standing: Standing) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import smtplib
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ from newsletter import tasks
 from newsletter.content.send_time import SendTimeError, read_send_time
 from newsletter.delivery import lifecycle
 from newsletter.delivery.transactional import send_test
-from newsletter.management.recipient import tell_who
-from newsletter.management.standing import as_json, as_text, read_standing, show_time
+from newsletter.management import deciding, listing
+from newsletter.management.standing import as_json, as_text, read_standing
 from newsletter.models import Issue
 from newsletter.rendering.errors import RenderError
+from newsletter.tracking.recipients import explain, who_is_missing
+from newsletter.tracking.words import show_time
 from subscribers.addresses import AddressError
 
 
@@ -46,8 +49,12 @@ class Command(BaseCommand):
         )
         status = add("status", "Its accounts, and why it does not move.", self.show_status)
         status.add_argument("--json", action="store_true", help="for machines")
-        who = add("who", "Whether one person got it, or why not.", self.show_who)
-        who.add_argument("address", metavar="ADDRESS")
+        for name in ("why", "who"):  # who: its name until the first release
+            why = add(name, "Whether one person got it, or why not, and what came back.", self.show_why)
+            why.add_argument("address", metavar="ADDRESS")
+            why.add_argument("--json", action="store_true", help="for machines")
+        missing = add("missing", "Everyone who did not get it, each with the reason.", self.show_missing)
+        missing.add_argument("--json", action="store_true", help="an array, one person a line")
         test = add("test", "Sends it to one address as a test; nothing is recorded.", self.send_test)
         test.add_argument("address", metavar="ADDRESS")
         schedule = add("schedule", "Closes its text and sets its time.", self.schedule)
@@ -61,6 +68,15 @@ class Command(BaseCommand):
         ):
             add(name, what, act).add_argument("--reason", default="", help="shown wherever the issue is")
         add("resume", "Lets a paused one go on.", self.resume)
+        retry = add("retry", "Sends again to those whose delivery failed, and to nobody else.", self.retry)
+        retry.add_argument("--rejected", action="store_true", help="also to those whom a server refused")
+        for name, what, act in (
+            ("accept", "Calls uncertain deliveries submitted, by your decision; no mail leaves.", self.accept),
+            ("resend", "Sends again to people of whom it is uncertain; some may get it twice.", self.resend),
+        ):
+            word = add(name, what, act)
+            word.add_argument("address", metavar="ADDRESS", nargs="*", help="whom, as `issue status` lists them")
+            word.add_argument("--all", action="store_true", help="everyone of whom it is uncertain")
         add("unschedule", "Makes it a draft again, if nobody has got it yet.", self.unschedule)
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -93,10 +109,19 @@ class Command(BaseCommand):
         else:
             self.stdout.write(as_text(standing))
 
-    def show_who(self, options: dict[str, Any]) -> None:
+    def show_why(self, options: dict[str, Any]) -> None:
         """One person's delivery."""
-        for line in tell_who(_find_issue(options["slug"]), options["address"]):
-            self.stdout.write(line)
+        answer = explain(_find_issue(options["slug"]), options["address"])
+        if options["json"]:
+            self.stdout.write(json.dumps(asdict(answer), ensure_ascii=False, indent=2))
+        else:
+            self.stdout.write("\n".join(answer.sentences))
+
+    def show_missing(self, options: dict[str, Any]) -> None:
+        """A line a person; a million of them never stand in memory."""
+        people = who_is_missing(_find_issue(options["slug"]))
+        write = listing.write_json if options["json"] else listing.write_lines
+        write(people, self.stdout.write)
 
     # --- moving -------------------------------------------------------------------------------------------------------
 
@@ -157,6 +182,20 @@ class Command(BaseCommand):
         lifecycle.resume_issue(_find_issue(options["slug"]).pk)
         self._ring()
         self.stdout.write(_("It goes on."))
+
+    def retry(self, options: dict[str, Any]) -> None:
+        """To the failed."""
+        self.stdout.write(deciding.retry(_find_issue(options["slug"]), with_rejected=options["rejected"]))
+        self._ring()
+
+    def accept(self, options: dict[str, Any]) -> None:
+        """The uncertain are submitted."""
+        self.stdout.write(deciding.accept(_find_issue(options["slug"]), options["address"], everybody=options["all"]))
+
+    def resend(self, options: dict[str, Any]) -> None:
+        """To the uncertain."""
+        self.stdout.write(deciding.resend(_find_issue(options["slug"]), options["address"], everybody=options["all"]))
+        self._ring()
 
     def cancel(self, options: dict[str, Any]) -> None:
         """For good, once anybody has got it."""
