@@ -75,6 +75,10 @@ MISSED_SCHEDULE_HOURS = env.number("MISSED_SCHEDULE_HOURS", default=24, low=1, h
 # Between "send" and the first mail: what has left cannot be called back, and the mistake is seen in the first half minute
 # (Gmail offers 5 to 30 s for the same reason).
 UNDO_SECONDS = env.number("UNDO_SECONDS", default=30, low=0, high=3600)
+# An issue in sending that makes no progress for so long is stalled: a server's own time-outs end within SMTP_TIMEOUT_SECONDS, a dead
+# worker's lease and a lost bell within a minute each, so five minutes without a single mail heal by nobody's waiting.
+STALL_SECONDS = env.number("STALL_SECONDS", default=300, low=30, high=86400)
+ALERT_EMAIL = env.address("ALERT_EMAIL")  # who is told of it, once a stall; empty: nobody
 
 # --- Celery: the queue is only a doorbell -----------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL or "memory://"

@@ -65,6 +65,10 @@ class Issue(models.Model):
     sending_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     retries_count = models.PositiveIntegerField(default=0)  # how often a person has sent some of it again
+    progress_mark = models.CharField(max_length=40, blank=True)  # how far its batches had come at the clock's last look
+    progressed_at = models.DateTimeField(null=True, blank=True)  # when that last changed
+    stalled_at = models.DateTimeField(null=True, blank=True)  # since when it counts as stalled; empty while it moves
+    stall_told_at = models.DateTimeField(null=True, blank=True)  # when ALERT_EMAIL was told of this stall
     pruned_at = models.DateTimeField(null=True, blank=True)  # when its deliveries went; IssueStats keeps their counts
     candidates_count = models.PositiveIntegerField(null=True, blank=True)
     recipients_count = models.PositiveIntegerField(null=True, blank=True)

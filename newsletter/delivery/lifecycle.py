@@ -48,6 +48,8 @@ def move_issue(issue_id: int, to: Issue.Status, *, only_from: set[str] | None = 
     if only_from is not None:
         sources &= only_from
     conditions = fields.pop("where", {})
+    if to == Status.SENDING:  # a pause is no standstill: the watch begins anew
+        fields = {"progressed_at": Now(), "stalled_at": None, "stall_told_at": None} | fields
     changed = Issue.objects.filter(pk=issue_id, status__in=sources, **conditions).update(
         status=to, updated_at=Now(), **fields
     )

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from newsletter.delivery.audience import freeze_audience, verify_audience
 from newsletter.delivery.batching import cut_batches, open_sending
+from newsletter.delivery.freeze_lock import hold_freeze_lock
 from newsletter.delivery.lifecycle import NotAllowed, claim_due_issue
 from newsletter.models import Issue
 
@@ -24,6 +25,7 @@ def prepare_issue(issue_id: int) -> bool:
     issue = Issue.objects.select_related("mailing_list", "segment").get(pk=issue_id)
     try:
         with transaction.atomic():
+            hold_freeze_lock(issue_id)
             freeze_audience(issue)
             batches_count = cut_batches(issue)
             candidates_count, recipients_count = verify_audience(issue)

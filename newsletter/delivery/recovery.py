@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from newsletter.delivery.accounts import count_outcomes
+from newsletter.delivery.freeze_lock import take_freeze_lock
 from newsletter.delivery.lifecycle import move_issue
 from newsletter.delivery.mending import without_echo
 from newsletter.models import Batch, Delivery, Issue, Outcome
@@ -90,14 +91,19 @@ def _take_back(batch: Batch) -> bool:
 
 def _give_back_preparing(*, everything: bool) -> int:
     """Issues whose preparing died go back to the clock: the freeze is one transaction, so nothing of it is left."""
-    # Ten leases: a freeze of a million takes seconds, and a second one would only wait for the first's lock.
     # (Compared, never equated: SQLite's NOW has milliseconds, Python's times have microseconds.)
-    long_ago = timezone.now() - timedelta(seconds=10 * settings.LEASE_SECONDS)
+    long_ago = timezone.now() - timedelta(seconds=settings.LEASE_SECONDS)
     died = {} if everything else {"claimed_at__lt": long_ago}
     stuck = Issue.objects.filter(status=Issue.Status.PREPARING, **died).values_list("pk", flat=True)
-    return sum(
-        move_issue(pk, Issue.Status.SCHEDULED, only_from={Issue.Status.PREPARING}, where=died) for pk in list(stuck)
-    )
+    return sum(_give_back(pk, died) for pk in list(stuck))
+
+
+def _give_back(issue_id: int, died: dict[str, datetime]) -> bool:
+    with transaction.atomic():
+        # A freeze of millions may outlast the lease: whoever holds the lock is alive.
+        return take_freeze_lock(issue_id) and move_issue(
+            issue_id, Issue.Status.SCHEDULED, only_from={Issue.Status.PREPARING}, where=died
+        )
 
 
 def close_cancelled() -> None:

@@ -99,8 +99,13 @@ def drop_unreachable(claim: Claim, subscriber_ids: list[int], mailing_list: Mail
     by_reason: dict[str, list[int]] = {}
     for subscriber_id, reason in reasons.items():
         by_reason.setdefault(reason, []).append(subscriber_id)
-    for reason, ids in by_reason.items():
-        _deliveries(claim, ids).update(outcome=Outcome.SKIPPED, reason=reason)
+    with transaction.atomic():
+        if by_reason:
+            renew_lease(
+                claim
+            )  # the fence: a worker that slept through its lease must not write over what others have sent
+        for reason, ids in by_reason.items():
+            _deliveries(claim, ids).update(outcome=Outcome.SKIPPED, reason=reason)
     return [subscriber_id for subscriber_id in subscriber_ids if subscriber_id not in reasons]
 
 
@@ -109,7 +114,9 @@ def _load_reachable(claim: Claim, subscriber_ids: list[int], mailing_list: Maili
     recipients = load_recipients(reachable, mailing_list)
     if len(recipients) < len(reachable):  # erased between the two queries: must not count as submitted
         gone = set(reachable) - {recipient.subscriber_id for recipient in recipients}
-        _deliveries(claim, list(gone)).update(outcome=Outcome.SKIPPED, reason=ERASED)
+        with transaction.atomic():
+            renew_lease(claim)
+            _deliveries(claim, list(gone)).update(outcome=Outcome.SKIPPED, reason=ERASED)
     return recipients
 
 
@@ -233,7 +240,9 @@ def _release(claim: Claim, error: str) -> BatchResult:
     waiting = rows.filter(outcome=Outcome.WITH_BATCH, subscriber_id__gt=batch.position).exists()
     deferred = rows.filter(outcome=Outcome.DEFERRED)
     if deferred.exists() and batch.errors_count >= _DEFERRALS_LIMIT and not waiting:
-        deferred.update(outcome=Outcome.FAILED)  # the reason on the row is the server's last word
+        with transaction.atomic():
+            renew_lease(claim)
+            deferred.update(outcome=Outcome.FAILED)  # the reason on the row is the server's last word
     is_deferred = deferred.exists()
     if not waiting and not is_deferred:
         write_batch(claim, status=Batch.Status.SUBMITTED, lease_until=None, error="", finished_at=Now())

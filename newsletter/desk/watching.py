@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
+from newsletter.delivery.standstill import find_obstacles
 from newsletter.desk.questions import acts_for, is_just_started
 from newsletter.desk.schedule_times import editors_zone
 from newsletter.models import Issue, Link
@@ -87,6 +88,7 @@ def _progress_of(issue: Issue) -> dict[str, object]:
         "bar": _bar_of(sheet),
         "poll_seconds": 2 if issue.status in _MOVING else 10 if has_echo else None,
         "now": now,
+        "obstacles": list(find_obstacles(issue, now)) if issue.stalled_at and issue.status == Status.SENDING else [],
         "undo_seconds_left": _undo_seconds_left(issue, now),
     }
 
