@@ -124,7 +124,14 @@ def due_issue_ids() -> list[int]:
     due = Issue.objects.filter(status=Status.SCHEDULED, scheduled_at__lte=Now())
     oldest = datetime.now(ZoneInfo("UTC")) - timedelta(hours=settings.MISSED_SCHEDULE_HOURS)
     for issue_id in due.filter(scheduled_at__lt=oldest).values_list("pk", flat=True):
-        reason = _("Its time passed while Sosik was not running. Schedule it anew.")
+        reason = ngettext(
+            "Its time passed more than %(hours)d hour before Sosik could start it, so it waits for you. "
+            "Nobody has got it. Schedule it anew, or send it now.",
+            "Its time passed more than %(hours)d hours before Sosik could start it, so it waits for you. "
+            "Nobody has got it. Schedule it anew, or send it now.",
+            settings.MISSED_SCHEDULE_HOURS,
+        ) % {"hours": settings.MISSED_SCHEDULE_HOURS}
+        log.warning("issue.missed issue=%d hours=%d", issue_id, settings.MISSED_SCHEDULE_HOURS)
         # Through preparing, so that no tick can start it between the two.
         if move_issue(issue_id, Status.PREPARING, where={"scheduled_at__lt": oldest}):
             move_issue(issue_id, Status.FAILED, status_reason=reason)

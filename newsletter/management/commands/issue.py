@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 from kombu.exceptions import OperationalError
 
 from newsletter import tasks
-from newsletter.content.send_time import SendTimeError, read_send_time
+from newsletter.content.send_time import SendTimeError, happens_twice, read_send_time
 from newsletter.delivery import lifecycle
 from newsletter.delivery.transactional import send_test
 from newsletter.management import deciding, listing
@@ -151,6 +151,8 @@ class Command(BaseCommand):
         lifecycle.schedule_issue(issue.pk, at, zone)
         issue.refresh_from_db()
         self.stdout.write(_("Scheduled for %(time)s.") % {"time": show_time(issue.scheduled_at, issue)})
+        if happens_twice(at):
+            self.stdout.write(_("The clocks are set back that night, so this time comes twice. The first is meant."))
 
     def send(self, options: dict[str, Any]) -> None:
         """Starts with the next tick, or sooner."""
