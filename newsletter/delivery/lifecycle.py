@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from newsletter.delivery.accounts import count_outcomes
+from newsletter.delivery.local_hours import has_passed_everywhere, start_of
 from newsletter.models import Batch, Issue
 from newsletter.rendering.errors import Finding
 from newsletter.rendering.render import save_render
@@ -58,11 +59,12 @@ def move_issue(issue_id: int, to: Issue.Status, *, only_from: set[str] | None = 
     return bool(changed)
 
 
-def schedule_issue(issue_id: int, at: datetime, zone: str) -> None:
+def schedule_issue(issue_id: int, at: datetime, zone: str, *, local_time: str = "") -> None:
     """Renders the issue once more, closes its content, and sets the time at which the clock will start it.
 
-    `at` is aware; `zone` is the name of the zone the editor thought in. Raises NotAllowed when the issue has left draft, has been
-    edited while it was rendered, or has a finding that is an error, and RenderError when it cannot be rendered.
+    `at` is aware; `zone` is the name of the zone the editor thought in; `local_time` is for schedule_by_local_hours. Raises NotAllowed
+    when the issue has left draft, has been edited while it was rendered, or has a finding that is an error, and RenderError when it
+    cannot be rendered.
     """
     if at.tzinfo is None:
         raise ValueError("schedule_issue needs an aware time")
@@ -78,12 +80,28 @@ def schedule_issue(issue_id: int, at: datetime, zone: str) -> None:
         only_from={str(source) for source in sources},
         scheduled_at=at.astimezone(ZoneInfo("UTC")),
         schedule_timezone=zone,
+        local_time=local_time,
         status_reason="",
         where={"revision": issue.revision},
     )
     if not moved:
         issue.refresh_from_db()
         raise _left(issue)
+
+
+def schedule_by_local_hours(issue_id: int, wall: datetime) -> None:
+    """Schedules the issue for this naive time of each reader's own clock. Raises as schedule_issue does, and once it has passed everywhere.
+
+    It starts, and its audience is frozen, when the first zone on earth gets there.
+    """
+    issue = Issue.objects.select_related("mailing_list").only("slug", "mailing_list__timezone").get(pk=issue_id)
+    if has_passed_everywhere(wall):
+        raise NotAllowed(
+            _("%(time)s has passed everywhere on earth.") % {"time": f"{wall:%Y-%m-%d %H:%M}"},
+            _("Choose a later time, or send the issue now."),
+        )
+    local_time = wall.isoformat(timespec="minutes")
+    schedule_issue(issue_id, start_of(wall), issue.mailing_list.timezone, local_time=local_time)
 
 
 def start_issue_now(issue_id: int, undo_seconds: int | None = None) -> None:
@@ -161,7 +179,13 @@ def cancel_issue(issue_id: int, reason: str = "") -> None:
 def _back_to_draft(issue_id: int, *, only_from: set[str]) -> bool:
     before_start = {"candidates_count": None}  # what has mailed anybody never becomes a draft again
     return move_issue(
-        issue_id, Status.DRAFT, only_from=only_from, where=before_start, scheduled_at=None, status_reason=""
+        issue_id,
+        Status.DRAFT,
+        only_from=only_from,
+        where=before_start,
+        scheduled_at=None,
+        local_time="",
+        status_reason="",
     )
 
 

@@ -12,6 +12,7 @@ from newsletter.delivery.audience import AudienceMismatchError, freeze_audience,
 from newsletter.delivery.batching import cut_batches, open_sending
 from newsletter.delivery.freeze_lock import hold_freeze_lock
 from newsletter.delivery.lifecycle import NotAllowed, claim_due_issue, move_issue
+from newsletter.delivery.local_hours import plan_hours
 from newsletter.models import Issue
 
 log = logging.getLogger(__name__)
@@ -31,8 +32,9 @@ def prepare_issue(issue_id: int) -> bool:
     try:
         with transaction.atomic():
             hold_freeze_lock(issue_id)
-            freeze_audience(issue)
-            batches_count = cut_batches(issue)
+            hours = plan_hours(issue)
+            freeze_audience(issue, hours)
+            batches_count = cut_batches(issue, hours)
             candidates_count, recipients_count = verify_audience(issue)
             open_sending(issue, candidates_count, recipients_count)
     except AudienceMismatchError as error:

@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from newsletter.delivery.accounts import count_outcomes
+from newsletter.delivery.claims import is_due
 from newsletter.delivery.freeze_lock import take_freeze_lock
 from newsletter.delivery.lifecycle import move_issue
 from newsletter.delivery.mending import without_echo
@@ -34,7 +35,7 @@ def batches_to_ring(issue_id: int | None = None) -> list[int]:
         pending = Batch.objects.filter(issue_id=pk, status=Batch.Status.PENDING)
         hanging = pending.filter(rung_at__gte=heard_before).count()
         silent = pending.filter(Q(rung_at__isnull=True) | Q(rung_at__lt=heard_before))
-        due = silent.filter(Q(retry_at__isnull=True) | Q(retry_at__lte=Now())).order_by("number")
+        due = silent.filter(is_due()).order_by("number")
         next_ids = list(due.values_list("pk", flat=True)[: max(0, RING_AHEAD - hanging)])
         ids += [batch_id for batch_id in next_ids if silent.filter(pk=batch_id).update(rung_at=Now())]
     return ids

@@ -70,7 +70,7 @@ def find_obstacles(issue: Issue, now: datetime) -> Iterator[str]:
     )
     if is_moving or issue.updated_at > silent_since:
         return
-    due = pending.exclude(retry_at__gt=now)
+    due = pending.exclude(retry_at__gt=now).exclude(due_at__gt=now)
     if due.filter(rung_at__gt=silent_since).exists():
         yield _("Its batches are rung for and nobody takes them. Is a worker for “issues” running?")
     elif due.exists():
@@ -80,6 +80,15 @@ def find_obstacles(issue: Issue, now: datetime) -> Iterator[str]:
 
 
 def _tell_waiting(pending: QuerySet[Batch], now: datetime) -> Iterator[str]:
+    later = pending.filter(due_at__gt=now)
+    people = later.aggregate(people=Sum("recipients_count"))["people"]
+    if people:
+        next_at = later.order_by("due_at").values_list("due_at", flat=True).first()
+        yield ngettext(
+            "%(people)s person waits for their local hour; the next mail leaves at %(time)s UTC.",
+            "%(people)s people wait for their local hour; the next mails leave at %(time)s UTC.",
+            people,
+        ) % {"people": f"{people:,}", "time": f"{next_at:%Y-%m-%d %H:%M}"}
     postponed = pending.filter(retry_at__gt=now)
     count = postponed.count()
     if count:
@@ -102,11 +111,12 @@ def _waits_on_purpose(issue_id: int) -> bool:
     """Whether every open batch waits for something that is meant to take its time."""
     open_batches = Batch.objects.filter(issue_id=issue_id, status__in=_OPEN)
     is_pending = Q(status=Batch.Status.PENDING)
+    before_its_hour = is_pending & Q(due_at__gt=Now())
     # No error of its own: servers have put single readers off, or a limit of ours says when to go on.
     put_off = is_pending & Q(retry_at__gt=Now(), error="")
     # The second pass, through those who were put off, settles them all at its end: until then its lease is the sign of life.
     second_pass = Q(status=Batch.Status.SUBMITTING, lease_until__gt=Now(), errors_count__gt=0, error="")
-    on_purpose = put_off | second_pass
+    on_purpose = before_its_hour | put_off | second_pass
     return open_batches.exists() and not open_batches.exclude(on_purpose).exists()
 
 

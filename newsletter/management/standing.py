@@ -83,6 +83,11 @@ def _find_obstacles(issue: Issue, now: datetime) -> Iterator[str]:
             yield _("It is a draft. Schedule it, or send it now.")
         case Status.SCHEDULED if issue.scheduled_at and now - issue.scheduled_at > silence:
             yield _("Its time has come and nobody has started it. Are the clock and a worker for “issues” running?")
+        case Status.SCHEDULED if issue.scheduled_at and issue.local_time:
+            yield _("It goes out at %(time)s of each reader's own clock, beginning at %(start)s.") % {
+                "time": issue.local_time.replace("T", " "),
+                "start": show_time(issue.scheduled_at, issue),
+            }
         case Status.SCHEDULED if issue.scheduled_at:
             yield _("It waits for its time: %(time)s.") % {"time": show_time(issue.scheduled_at, issue)}
         case Status.PREPARING if issue.claimed_at and now - issue.claimed_at > silence:
@@ -129,6 +134,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
                 "attempts": batch.attempts,
                 "error": batch.error,
                 "retry_at": _iso(batch.retry_at),
+                "due_at": _iso(batch.due_at),
             }
             for batch in standing.open_batches
         ],
@@ -217,6 +223,8 @@ def _batches(standing: Standing) -> Iterator[str]:
             "recipients": batch.recipients_count,
             "attempts": batch.attempts,
         }
+        if batch.due_at and batch.due_at > timezone.now():
+            line += ", " + _("due at %(time)s") % {"time": show_time(batch.due_at, standing.issue)}
         if batch.retry_at:
             line += ", " + _("next at %(time)s") % {"time": show_time(batch.retry_at, standing.issue)}
         yield f"  {line}{': ' + batch.error if batch.error else ''}"

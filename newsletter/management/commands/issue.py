@@ -11,16 +11,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from kombu.exceptions import OperationalError
 
 from newsletter import tasks
-from newsletter.content.send_time import SendTimeError, happens_twice, read_send_time
 from newsletter.delivery import lifecycle
 from newsletter.delivery.transactional import send_test
-from newsletter.management import deciding, listing
+from newsletter.management import deciding, listing, scheduling
 from newsletter.management.standing import as_json, as_text, read_standing
 from newsletter.models import Issue
 from newsletter.rendering.errors import RenderError
@@ -60,6 +58,8 @@ class Command(BaseCommand):
         schedule = add("schedule", "Closes its text and sets its time.", self.schedule)
         schedule.add_argument("time", metavar="TIME", help='"2026-11-24 09:00", with a zone behind it or in --zone')
         schedule.add_argument("--zone", default="", help="Asia/Seoul or +09:00")
+        schedule.add_argument("--local", action="store_true", help="at this time of each reader's own clock")
+        schedule.add_argument("--preview", action="store_true", help="tells who would get it when; schedules nothing")
         add("send", "Closes its text and starts it now, after the time in which it can be undone.", self.send)
         add("undo", "Takes a start or a schedule back, before the first mail.", self.undo)
         for name, what, act in (
@@ -137,22 +137,15 @@ class Command(BaseCommand):
         self.stdout.write(_("A test went to %(address)s.") % options)
 
     def schedule(self, options: dict[str, Any]) -> None:
-        """Takes "TIME ZONE", or TIME and --zone; raises CommandError for a time that has passed or does not exist."""
-        issue = _find_issue(options["slug"])
-        try:
-            at, zone = read_send_time(options["time"], options["zone"])
-        except SendTimeError as error:
-            advice = _('Write it like "2026-11-24 09:00" --zone Asia/Seoul.')
-            raise CommandError(f"{error.what % {'key': options['time']}} {advice}") from error
-        if at <= timezone.now():
-            raise CommandError(
-                _("%(time)s has passed. Choose a later time, or: manage.py issue send %(slug)s") % options
-            )
-        lifecycle.schedule_issue(issue.pk, at, zone)
-        issue.refresh_from_db()
-        self.stdout.write(_("Scheduled for %(time)s.") % {"time": show_time(issue.scheduled_at, issue)})
-        if happens_twice(at):
-            self.stdout.write(_("The clocks are set back that night, so this time comes twice. The first is meant."))
+        """Takes "TIME ZONE", or TIME and --zone, or TIME --local."""
+        scheduling.schedule(
+            _find_issue(options["slug"]),
+            options["time"],
+            zone=options["zone"],
+            is_local=options["local"],
+            is_preview=options["preview"],
+            say=self.stdout.write,
+        )
 
     def send(self, options: dict[str, Any]) -> None:
         """Starts with the next tick, or sooner."""

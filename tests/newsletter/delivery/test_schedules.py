@@ -200,7 +200,7 @@ def test_a_freeze_that_was_rolled_back_is_no_start(monkeypatch: pytest.MonkeyPat
     issue = make_ready()
     lifecycle.start_issue_now(issue.pk)
 
-    def die(_issue: Issue) -> int:
+    def die(_issue: Issue, _hours: object) -> int:
         raise ConnectionError("killed")
 
     with monkeypatch.context() as patched:

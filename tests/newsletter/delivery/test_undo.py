@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from newsletter.delivery import lifecycle, preparing, sender
+from newsletter.delivery.local_hours import Hours
 from newsletter.models import Batch, Delivery, Issue
 from tests.factories import make_confirmed, make_issue, make_list
 from tests.newsletter.delivery.conftest import Receiver, make_sending_issue
@@ -57,9 +58,9 @@ def test_what_is_being_frozen_can_still_be_undone_and_nothing_of_the_freeze_stay
     lifecycle.start_issue_now(issue.pk)
     cut = preparing.cut_batches
 
-    def undo_meanwhile(frozen: Issue) -> int:
+    def undo_meanwhile(frozen: Issue, hours: Hours | None) -> int:
         lifecycle.undo_issue(frozen.pk)
-        return cut(frozen)
+        return cut(frozen, hours)
 
     monkeypatch.setattr(preparing, "cut_batches", undo_meanwhile)
     assert not preparing.prepare_issue(issue.pk)
