@@ -25,11 +25,13 @@ from newsletter.delivery.lifecycle import (
     cancel_issue,
     pause_issue,
     resume_issue,
+    schedule_by_local_hours,
     schedule_issue,
     start_issue_now,
     undo_issue,
     unschedule_issue,
 )
+from newsletter.delivery.local_hours import preview_instants
 from newsletter.delivery.mending import accept_uncertain, resend_uncertain, retry_failed
 from newsletter.delivery.preflight import look_over
 from newsletter.desk.forms import RetryForm, ScheduleForm, TestMailForm
@@ -80,8 +82,14 @@ def schedule(request: HttpRequest, pk: int) -> HttpResponse:
     form = ScheduleForm(request.POST)
     if not form.is_valid() or _errors(_findings_of(issue)):
         return _ask_schedule(request, issue, form, status=422)
-    moment = form.moment
-    return _move(request, pk, lambda: schedule_issue(pk, moment.at, moment.zone), _("Scheduled."), ring=True)
+
+    def act() -> None:
+        if form.wall is not None:
+            schedule_by_local_hours(pk, form.wall)
+        elif form.moment is not None:
+            schedule_issue(pk, form.moment.at, form.moment.zone)
+
+    return _move(request, pk, act, _("Scheduled."), ring=True)
 
 
 @require_POST
@@ -221,6 +229,8 @@ def _ask_schedule(request: HttpRequest, issue: Issue, form: ScheduleForm, status
         "act": ACTS["schedule"],
         "form": form,
         "moment": form.moment if is_ready else None,
+        "wall": form.wall if is_ready else None,
+        "instants": preview_instants(issue, form.wall) if is_ready and form.wall else [],
         "lines": consequences("schedule", issue),
         "zones": sorted(available_timezones()),
         "findings": found,
@@ -245,6 +255,9 @@ def _usual_time(issue: Issue) -> dict[str, str]:
     if at is None or at <= timezone.now():
         at = timezone.now().astimezone(ZoneInfo(zone)) + timedelta(days=1)
         at = at.replace(hour=_USUAL_HOUR, minute=0)
+    if issue.local_time:
+        day, _separator, clock = issue.local_time.partition("T")
+        return {"day": day, "clock": clock, "zone": zone, "is_local": "on"}
     return {"day": f"{at:%Y-%m-%d}", "clock": f"{at:%H:%M}", "zone": zone}
 
 

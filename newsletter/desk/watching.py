@@ -35,7 +35,9 @@ class Pace:
 
 
 def pace_of(issue: Issue, sheet: BalanceSheet, now: datetime) -> Pace | None:
-    """The mean since sending began; None where that says nothing: before it, and while the issue is paused or has been stopped."""
+    """The mean since sending began; None where that says nothing: before it, while the issue is paused or stopped, by local hours."""
+    if issue.local_time:  # most of the time it waits for its readers' hours
+        return None
     if issue.sending_at is None or issue.status not in (Status.SENDING, Status.SENT):
         return None
     seconds = max(((issue.finished_at or now) - issue.sending_at).total_seconds(), 0.001)

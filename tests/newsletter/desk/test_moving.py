@@ -216,3 +216,17 @@ def test_acts_upon_deliveries_show_only_where_they_find_somebody(desk: Client, i
     deliver(issue, Outcome.SUBMITTED)
     page = desk.get(reverse("desk:watch", args=[issue.pk])).content.decode()
     assert not any(f'id="act-{name}"' in page for name in ("retry", "resend", "accept"))
+
+
+def test_an_issue_is_scheduled_for_each_readers_own_hour_after_a_preview(desk: Client, issue: Issue) -> None:
+    make_confirmed(issue.mailing_list, timezone="America/New_York")
+    local = NEXT_YEAR | {"is_local": "on"}
+    page = ask(desk, issue, "schedule", **local)
+    assert "of each reader&#x27;s own clock" in page or "of each reader's own clock" in page
+    assert "2099-11-24 09:00 KST" in page
+    assert "2099-11-24 23:00 KST" in page  # nine in New York
+    assert 'name="is_local" value="True"' in page
+    act(desk, issue, "schedule", **NEXT_YEAR, is_local="True")
+    assert (issue.status, issue.local_time) == ("scheduled", "2099-11-24T09:00")
+    assert "checked" in ask(desk, issue, "schedule")
+    assert "has passed everywhere" in ask(desk, issue, "schedule", **(local | {"day": "2020-01-01"}))
