@@ -35,8 +35,9 @@ class Pace:
 
 
 def pace_of(issue: Issue, sheet: BalanceSheet, now: datetime) -> Pace | None:
-    """The mean since sending began; None where that says nothing: before it, while the issue is paused or stopped, by local hours."""
-    if issue.local_time:  # most of the time it waits for its readers' hours
+    """The mean since sending began; None where it says nothing: before that, when paused or stopped, by local hours, after a retry."""
+    # By local hours most of the time is waiting, and between the first end and a retry lie hours or days.
+    if issue.local_time or issue.retries_count:
         return None
     if issue.sending_at is None or issue.status not in (Status.SENDING, Status.SENT):
         return None
