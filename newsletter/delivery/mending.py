@@ -1,7 +1,7 @@
 """What a person decides about deliveries that failed or that nobody knows of: send them again, or call them submitted.
 
-Each act is one transaction of conditional UPDATEs that count, so that two people pressing the same button do it once. Only batches
-that are done are touched: what is on the wire, or will go with the same idempotency key, is not a person's to decide yet.
+Each act is one transaction of conditional UPDATEs that count, so that two people pressing the same button do it once. What a worker
+holds at that moment is left alone: whether it is on the wire is not a person's to decide.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import logging
 import uuid
 from collections.abc import Collection
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Max, QuerySet
+from django.db.models import Count, F, Max, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from newsletter.delivery.lifecycle import NotAllowed, move_issue
@@ -21,8 +23,7 @@ log = logging.getLogger(__name__)
 Status = Issue.Status
 
 ACCEPTED = "accepted"  # the reason on a delivery that a person has called submitted
-RESENT = "resent"  # the reason on one that waits to go again by a person's decision, though it may have left before
-_DONE = [Batch.Status.SUBMITTED, Batch.Status.FAILED, Batch.Status.UNCERTAIN]  # every delivery in one has its outcome
+RESENT = "resent"  # the reason on one that goes again by a person's decision, though it may have left before
 
 
 def retry_failed(issue_id: int, *, by: str, with_rejected: bool = False) -> int:
@@ -32,7 +33,6 @@ def retry_failed(issue_id: int, *, by: str, with_rejected: bool = False) -> int:
     """
     outcomes = [Outcome.FAILED, Outcome.REJECTED] if with_rejected else [Outcome.FAILED]
     rows = Delivery.objects.filter(issue_id=issue_id, outcome__in=outcomes)
-    # The server's last words stay on the row until the next ones come.
     count = _send_again(issue_id, rows, nobody=_("Nobody's delivery of “%(slug)s” has failed for good."))
     log.info("deliveries.retried issue=%d count=%d by=%s", issue_id, count, by)
     return count
@@ -87,18 +87,46 @@ ECHO_COLUMNS = (
 )
 
 
-def _send_again(issue_id: int, rows: QuerySet[Delivery], *, nobody: str, **fields: str) -> int:
+def _send_again(issue_id: int, rows: QuerySet[Delivery], *, nobody: str, reason: str = "") -> int:
+    """Moves the deliveries into batches of their own, which then go like any other: claimed, paced, with a window, by any provider."""
+    count = 0
     with transaction.atomic():
-        issue = _reopen(issue_id)
-        count = 0
-        # The batch first: while its row is ours, no worker can claim it and read deliveries that are about to change.
-        numbers = list(rows.order_by("batch_number").values_list("batch_number", flat=True).distinct())
-        for number in numbers:
-            if number is not None and _reopen_batch(issue_id, number):
-                count += rows.filter(batch_number=number).update(outcome=Outcome.DEFERRED, **fields)
+        issue = _reopen(
+            issue_id
+        )  # its row is ours from here on: whoever presses the same button waits, and then finds nobody
+        sources = _lock_idle_batches(issue_id, rows)
+        free = rows.filter(batch_number__in=sources)
+        number = Batch.objects.filter(issue_id=issue_id).aggregate(last=Max("number"))["last"] or 0
+        while chunk := list(
+            free.order_by("subscriber_id").values_list("subscriber_id", flat=True)[: settings.BATCH_SIZE]
+        ):
+            number += 1
+            fields = {"outcome": Outcome.WITH_BATCH, "batch_number": number, "reason": reason}
+            size = free.filter(subscriber_id__in=chunk).update(**fields)
+            if not size:
+                break
+            Batch.objects.create(issue=issue, number=number, recipients_count=size, key=uuid.uuid4())
+            count += size
         if not count:
             raise _nobody(issue, nobody)  # and with it the issue stays as it was
+        _recount_batches(issue_id, sources)
     return count
+
+
+def _lock_idle_batches(issue_id: int, rows: QuerySet[Delivery]) -> list[int]:
+    """The numbers of the batches these deliveries are in and no worker holds; nobody can claim them until the transaction ends."""
+    numbers = rows.order_by("batch_number").values_list("batch_number", flat=True).distinct()
+    batches = Batch.objects.select_for_update().filter(issue_id=issue_id, number__in=list(numbers))
+    idle = batches.exclude(status=Batch.Status.SUBMITTING).order_by("number")
+    return list(idle.values_list("number", flat=True))
+
+
+def _recount_batches(issue_id: int, numbers: list[int]) -> None:
+    """Each of these batches says how many it has now; one that has nobody left stays, with nobody."""
+    of_batch = Delivery.objects.filter(issue_id=issue_id, batch_number=OuterRef("number")).order_by()
+    size = of_batch.values("batch_number").annotate(size=Count("*")).values("size")
+    batches = Batch.objects.filter(issue_id=issue_id, number__in=numbers)
+    batches.update(recipients_count=Coalesce(Subquery(size), 0))
 
 
 def _reopen(issue_id: int) -> Issue:
@@ -121,25 +149,6 @@ def _reopen(issue_id: int) -> Issue:
         _("“%(slug)s” is in the state “%(state)s”: nothing of it can be sent again.")
         % {"slug": issue.slug, "state": issue.get_status_display()},
         _("Only an issue that is being sent, or was sent, can send to some people again."),
-    )
-
-
-def _reopen_batch(issue_id: int, number: int) -> bool:
-    of_batch = Delivery.objects.filter(issue_id=issue_id, batch_number=number)
-    last = of_batch.aggregate(last=Max("subscriber_id"))["last"]
-    return bool(
-        Batch.objects.filter(issue_id=issue_id, number=number, status__in=_DONE).update(
-            status=Batch.Status.PENDING,
-            position=last,  # the batch was done: whoever has no outcome of their own has got it, and goes nowhere again
-            reserved=last,
-            key=uuid.uuid4(),  # under the old one a provider would answer what it answered before, and send nothing
-            provider="",  # the one that failed need not be the one that tries again
-            errors_count=1,  # above zero: its deferred deliveries are not of the coming claim, so it sends them
-            error="",
-            retry_at=None,
-            rung_at=None,
-            finished_at=None,
-        )
     )
 
 

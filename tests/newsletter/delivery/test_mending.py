@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from newsletter.delivery import mending, recovery, sender
 from newsletter.delivery.accounts import count_outcomes
+from newsletter.delivery.claims import renew_lease
 from newsletter.delivery.lifecycle import NotAllowed, cancel_issue, pause_issue
 from newsletter.models import Batch, Delivery, Issue, Outcome
 from subscribers.models import Subscriber
@@ -133,22 +134,42 @@ def test_resending_the_uncertain_reaches_those_named_or_all_and_never_who_has_an
     assert receiver.counts() == {person.email: 1 for person in people[:3]}
 
 
-def test_a_worker_that_dies_in_a_retry_leaves_uncertain_what_was_on_the_wire(receiver: Receiver) -> None:
-    issue = sent_issue(receiver, 3)
-    set_outcome(issue, readers()[:1], Outcome.FAILED)
+def test_a_worker_that_dies_in_a_retry_leaves_uncertain_only_what_was_on_the_wire(receiver: Receiver) -> None:
+    issue = sent_issue(receiver, 5)
+    people = readers()
+    set_outcome(issue, people[:3], Outcome.FAILED)
     mending.retry_failed(issue.pk, by="test")
-
-    batch = Batch.objects.get(issue=issue)
+    batch = Batch.objects.get(issue=issue, status=Batch.Status.PENDING)
     claim = sender.claim_batch(batch.pk)
     assert claim is not None
-    Delivery.objects.filter(issue_id=issue.pk, outcome=Outcome.DEFERRED).update(
-        outcome=Outcome.UNCERTAIN, reason="worker stopped"
-    )  # what _submit_deferred writes before the first byte
+    renew_lease(claim, position=people[0].pk, reserved=people[1].pk)
     assert recovery.sweep_batches(everything=True) == 1
     send_all(issue)
-    assert receiver.mails == []
+    assert receiver.counts() == {people[2].email: 1}
     counts = count_outcomes(issue.pk)
-    assert (counts.submitted, counts.uncertain, counts.waiting) == (2, 1, 0)
+    assert (counts.submitted, counts.uncertain, counts.waiting) == (4, 1, 0)
+
+
+def test_a_retry_goes_in_batches_of_its_own_and_the_others_are_counted_anew(
+    receiver: Receiver, settings: LazySettings
+) -> None:
+    settings.BATCH_SIZE = 3
+    issue = sent_issue(receiver, 7)
+    people = readers()
+    set_outcome(issue, [people[0], *people[3:7]], Outcome.FAILED)
+    mending.retry_failed(issue.pk, by="test")
+    batches = Batch.objects.filter(issue=issue).order_by("number")
+    assert list(batches.values_list("number", "recipients_count", "status")) == [
+        (1, 2, "submitted"),
+        (2, 0, "submitted"),
+        (3, 0, "submitted"),
+        (4, 3, "pending"),
+        (5, 2, "pending"),
+    ]
+    assert count_outcomes(issue.pk).adds_up
+    send_all(issue)
+    assert receiver.counts() == {person.email: 1 for person in [people[0], *people[3:7]]}
+    assert recovery.finish_issues() == [issue.pk]
 
 
 def test_what_a_worker_holds_is_not_decided_by_a_person(receiver: Receiver) -> None:

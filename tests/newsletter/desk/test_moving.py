@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from config.celery import app as celery_app
+from newsletter.delivery.partitions import open_partition
 from newsletter.models import Batch, Delivery, Issue, Outcome
 from newsletter.rendering.render import save_render
 from subscribers.models import Suppression
@@ -180,6 +181,7 @@ def deliver(issue: Issue, *outcomes: Outcome) -> None:
     on_its_way(issue, "sent")
     Issue.objects.update(candidates_count=len(outcomes), recipients_count=len(outcomes), skipped_count=0)
     Batch.objects.create(issue=issue, number=1, status="submitted", recipients_count=len(outcomes), key=uuid.uuid4())
+    open_partition(issue.pk)
     for person, outcome in enumerate(outcomes, start=1):
         Delivery.objects.create(subscriber_id=person, issue_id=issue.pk, batch_number=1, outcome=outcome, reason="x")
 
@@ -194,7 +196,7 @@ def test_the_failed_go_again_and_the_refused_only_if_asked_for(desk: Client, iss
     assert "It goes once more to the 1 person whose delivery failed" in page
     assert "A server refused 1 person" in page
     act(desk, issue, "retry")
-    assert outcomes(issue) == [Outcome.DEFERRED, Outcome.REJECTED, Outcome.SUBMITTED]
+    assert outcomes(issue) == [Outcome.WITH_BATCH, Outcome.REJECTED, Outcome.SUBMITTED]
     assert issue.status == "sending"
     act(desk, issue, "retry", with_rejected="on")
     assert "nothing was changed" in act(desk, issue, "retry").lower()
@@ -209,7 +211,7 @@ def test_the_uncertain_are_sent_to_again_or_counted_as_submitted(desk: Client, i
     assert "No mail leaves" not in ask(desk, issue, "accept"), "there is nobody left to ask about"
     Delivery.objects.filter(subscriber_id=1).update(outcome=Outcome.UNCERTAIN)
     act(desk, issue, "resend")
-    assert outcomes(issue) == [Outcome.DEFERRED, Outcome.SUBMITTED]
+    assert outcomes(issue) == [Outcome.WITH_BATCH, Outcome.SUBMITTED]
 
 
 def test_acts_upon_deliveries_show_only_where_they_find_somebody(desk: Client, issue: Issue) -> None:
