@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from newsletter.delivery import witness
 from newsletter.delivery.accounts import count_outcomes
 from newsletter.delivery.local_hours import has_passed_everywhere, start_of
 from newsletter.models import Batch, Issue
@@ -166,6 +167,7 @@ def resume_issue(issue_id: int) -> None:
     """Lets a paused issue go on where it stopped, at the next tick."""
     if not move_issue(issue_id, Status.SENDING, only_from={Status.PAUSED}, status_reason=""):
         raise _left(Issue.objects.get(pk=issue_id))
+    witness.let_go_on(Issue.objects.only("pk", "created_at", "scheduled_at").get(pk=issue_id))
     # The bells that rang during the pause were in vain: nobody must wait a minute until they count as lost.
     Batch.objects.filter(issue_id=issue_id, status=Batch.Status.PENDING).update(rung_at=None)
 

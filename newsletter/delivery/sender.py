@@ -14,9 +14,12 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
+from newsletter.delivery import witness
 from newsletter.delivery.claims import Claim, LeaseLostError, claim_batch, from_now, renew_lease, write_batch
 from newsletter.delivery.compose import Recipient
+from newsletter.delivery.lifecycle import move_issue
 from newsletter.delivery.smtp import Fate
 from newsletter.delivery.smtp_pool import start_connections
 from newsletter.delivery.window import Window
@@ -65,6 +68,8 @@ def send_batch(batch_id: int) -> BatchResult | None:
     if claim is None:
         return None
     issue = Issue.objects.select_related("mailing_list").get(pk=claim.issue_id)
+    if witness.has_been_claimed(issue, claim.number, claim.fence):
+        return _hold_for_a_person(claim)
     try:
         error = _submit_waiting(claim, issue)
         if not error and not _must_stop(claim.issue_id):
@@ -73,6 +78,18 @@ def send_batch(batch_id: int) -> BatchResult | None:
     except LeaseLostError:
         log.warning("batch.lease_lost issue=%d batch=%d", claim.issue_id, claim.number)
         return None
+
+
+def _hold_for_a_person(claim: Claim) -> BatchResult:
+    """This claim was made before, so the database is older than what was sent: nothing more leaves until a person has looked."""
+    reason = _(
+        "The database is older than what was sent: was it restored from a backup? "
+        "Some have got this issue though they count as waiting. Resume it to send to them all the same, or cancel it."
+    )
+    move_issue(claim.issue_id, Issue.Status.PAUSED, status_reason=reason[:300])
+    write_batch(claim, status=Batch.Status.PENDING, lease_until=None, rung_at=None)
+    log.error("issue.restored issue=%d batch=%d", claim.issue_id, claim.number)
+    return BatchResult(claim.issue_id, finished=False)
 
 
 def load_recipients(subscriber_ids: Iterable[int], mailing_list: MailingList) -> list[Recipient]:

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from io import StringIO
-from pathlib import Path
 
 import pytest
 import redis
@@ -17,19 +16,16 @@ from django.db import connection
 from django.utils import timezone
 
 from config.celery import app
-from newsletter.delivery import lifecycle, preparing, witness
+from newsletter.delivery import lifecycle, preparing, recovery, sender, witness
+from newsletter.delivery.accounts import count_outcomes
 from newsletter.desk.schedule_times import WrongTimeError, read_moment
 from newsletter.management.standing import as_text, read_standing
 from newsletter.models import Batch, Delivery, Issue
 from newsletter.rendering.errors import RenderError
 from tests.factories import make_confirmed, make_issue, make_list
+from tests.newsletter.delivery.conftest import Receiver
 
 Status = Issue.Status
-
-
-@pytest.fixture(autouse=True)
-def own_folder(settings: LazySettings, tmp_path: Path) -> None:
-    settings.DATA_DIR = tmp_path
 
 
 def make_ready(readers: int = 3) -> Issue:
@@ -193,6 +189,55 @@ def test_a_restored_backup_does_not_start_again_what_was_started(caplog: pytest.
 
     lifecycle.start_issue_now(issue.pk)  # a person's decision is a start of its own
     assert preparing.prepare_issue(issue.pk)
+
+
+@pytest.mark.django_db
+def test_a_backup_from_the_middle_of_an_issue_sends_no_batch_again_until_a_person_says_so(
+    receiver: Receiver, settings: LazySettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.BATCH_SIZE = 2
+    issue = make_ready(6)
+    lifecycle.start_issue_now(issue.pk)
+    assert preparing.prepare_issue(issue.pk)
+    first, second, third = Batch.objects.filter(issue=issue).order_by("number")
+    sender.send_batch(first.pk)
+    backup = Batch.objects.values().get(pk=second.pk)
+    sender.send_batch(second.pk)
+    Batch.objects.filter(pk=second.pk).update(**backup)  # restored
+    assert len(receiver.mails) == 4
+
+    sender.send_batch(second.pk)
+    assert len(receiver.mails) == 4
+    assert status(issue) == Status.PAUSED
+    assert "restored from a backup" in issue.status_reason
+    assert f"issue.restored issue={issue.pk} batch=2" in caplog.text
+    assert count_outcomes(issue.pk).adds_up
+    assert sender.send_batch(third.pk) is None
+
+    lifecycle.resume_issue(issue.pk)
+    for batch in (second, third):
+        sender.send_batch(batch.pk)
+    assert len(receiver.mails) == 8
+    assert recovery.finish_issues() == [issue.pk]
+
+
+@pytest.mark.django_db
+def test_the_notes_of_claims_outlive_the_process(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    issue = make_ready()
+    issue.scheduled_at = timezone.now()
+    assert not witness.has_been_claimed(issue, 1, 1)
+    assert not witness.has_been_claimed(issue, 1, 2)
+    monkeypatch.setattr(witness, "_known", {})
+    assert witness.has_been_claimed(issue, 1, 2)
+    assert not witness.has_been_claimed(issue, 2, 1)
+
+
+@pytest.mark.django_db
+def test_pausing_and_resuming_forget_nothing_that_was_noted() -> None:
+    issue = make_ready()
+    assert not witness.has_been_claimed(issue, 1, 1)
+    witness.let_go_on(issue)
+    assert witness.has_been_claimed(issue, 1, 1)
 
 
 @pytest.mark.django_db
