@@ -7,7 +7,6 @@ earth gets there, and each batch has a due_at of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -27,7 +26,7 @@ class Instant:
     """A moment at which the clocks of some readers show the wall time."""
 
     at: datetime  # UTC
-    zones: tuple[str, ...]  # those of readers; "" for readers without one of their own
+    zones: tuple[str, ...]  # those of readers, and the list's for readers without one of their own
     readers_count: int
     is_past: bool  # these readers get it at once
     is_moved: bool  # in one of these zones the clocks jump over the time
@@ -71,7 +70,7 @@ def preview_instants(issue: Issue, wall: datetime) -> list[Instant]:
     return [
         Instant(
             at=at,
-            zones=tuple(sorted(zones)),
+            zones=tuple(sorted({zone or issue.mailing_list.timezone for zone in zones})),
             readers_count=sum(zones.values()),
             is_past=at <= now,
             is_moved=any(is_skipped(_known(zone, issue), wall) for zone in zones),
@@ -130,8 +129,3 @@ def _known(zone: str, issue: Issue) -> str:
 def available_zones() -> frozenset[str]:
     """Every zone's name; asked once a process, for the question walks through a folder."""
     return frozenset(available_timezones())
-
-
-def tell_zones(zones: Iterable[str], list_zone: str) -> str:
-    """The zones in words: the list's own for readers without one."""
-    return ", ".join(dict.fromkeys(zone or list_zone for zone in zones))

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 
 from newsletter.content.send_time import SendTimeError, happens_twice, read_send_time
 from newsletter.delivery import lifecycle
-from newsletter.delivery.local_hours import has_passed_everywhere, preview_instants, start_of, tell_zones
+from newsletter.delivery.local_hours import has_passed_everywhere, preview_instants, start_of
 from newsletter.models import Issue
 from newsletter.tracking.words import show_time
 from subscribers.audience import count_zones
@@ -69,7 +69,7 @@ def _tell_instants(issue: Issue, wall: datetime) -> Iterator[str]:
     for instant in preview_instants(issue, wall):
         on_list_clock = instant.at.astimezone(ZoneInfo(list_zone))
         line = f"{instant.at:%Y-%m-%d %H:%M} UTC  {on_list_clock:%Y-%m-%d %H:%M} {list_zone}  "
-        line += f"{_people(instant.readers_count)}  {tell_zones(instant.zones, list_zone)}"
+        line += f"{_people(instant.readers_count)}  {', '.join(instant.zones)}"
         if instant.is_past:
             line += "  " + _("(has passed: at once)")
         if instant.is_moved:
