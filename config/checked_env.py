@@ -98,6 +98,15 @@ class CheckedEnv:
             return default
         return raw
 
+    def address(self, name: str) -> str:
+        """An email address, or an empty text."""
+        raw = self.text(name, default="")
+        local, _, domain = raw.rpartition("@")
+        if raw and (not local or "." not in domain or any(character.isspace() for character in raw)):
+            self.wrong.append(f'{name} is "{raw}", which is no address. Write one like operator@example.com.')
+            return ""
+        return raw
+
     def zone(self, name: str, *, default: str) -> str:
         """A time zone's name."""
         raw = self.text(name, default=default)

@@ -71,7 +71,15 @@ FOLD_DELAY_SECONDS = env.number("FOLD_DELAY_SECONDS", default=10, low=10, high=3
 RETENTION_DAYS = env.number(
     "RETENTION_DAYS", default=90, low=1, high=36500
 )  # deliveries, clicks, feedback; counters stay
-MISSED_SCHEDULE_HOURS = env.number("MISSED_SCHEDULE_HOURS", default=24, low=1, high=8760)
+# A restart or an upgrade may delay an issue; what readers expected this morning must not come by itself in the night.
+MISSED_SCHEDULE_HOURS = env.number("MISSED_SCHEDULE_HOURS", default=3, low=1, high=8760)
+# Between "send" and the first mail: what has left cannot be called back, and the mistake is seen in the first half minute
+# (Gmail offers 5 to 30 s for the same reason).
+UNDO_SECONDS = env.number("UNDO_SECONDS", default=30, low=0, high=3600)
+# An issue in sending that makes no progress for so long is stalled: a server's own time-outs end within SMTP_TIMEOUT_SECONDS, a dead
+# worker's lease and a lost bell within a minute each, so five minutes without a single mail heal by nobody's waiting.
+STALL_SECONDS = env.number("STALL_SECONDS", default=300, low=30, high=86400)
+ALERT_EMAIL = env.address("ALERT_EMAIL")  # who is told of it, once a stall; empty: nobody
 
 # --- Celery: the queue is only a doorbell -----------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL or "memory://"

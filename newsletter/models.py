@@ -61,9 +61,16 @@ class Issue(models.Model):
     status_reason = models.CharField(max_length=300, blank=True)  # why it is paused, cancelled or failed
     scheduled_at = models.DateTimeField(null=True, blank=True)
     schedule_timezone = models.CharField(max_length=64, blank=True)  # the zone the editor thought in
+    # "2026-12-01T09:00": at this time of each reader's own clock. Empty: one moment for all.
+    local_time = models.CharField(max_length=16, blank=True)
     claimed_at = models.DateTimeField(null=True, blank=True)  # when a worker began to prepare it
     sending_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    retries_count = models.PositiveIntegerField(default=0)  # how often a person has sent some of it again
+    progress_mark = models.CharField(max_length=40, blank=True)  # how far its batches had come at the clock's last look
+    progressed_at = models.DateTimeField(null=True, blank=True)  # when that last changed
+    stalled_at = models.DateTimeField(null=True, blank=True)  # since when it counts as stalled; empty while it moves
+    stall_told_at = models.DateTimeField(null=True, blank=True)  # when ALERT_EMAIL was told of this stall
     pruned_at = models.DateTimeField(null=True, blank=True)  # when its deliveries went; IssueStats keeps their counts
     candidates_count = models.PositiveIntegerField(null=True, blank=True)
     recipients_count = models.PositiveIntegerField(null=True, blank=True)
@@ -140,6 +147,7 @@ class Batch(models.Model):
     attempts = models.PositiveIntegerField(default=0)  # claims so far; also the fence: an older claim is not believed
     errors_count = models.PositiveIntegerField(default=0)  # failures in a row without progress
     key = models.UUIDField(unique=True)  # idempotency key at providers that take one
+    due_at = models.DateTimeField(null=True, blank=True)  # not before its readers' hour; empty: at once
     lease_until = models.DateTimeField(null=True, blank=True)
     retry_at = models.DateTimeField(null=True, blank=True)
     rung_at = models.DateTimeField(null=True, blank=True)  # when a doorbell for it was last put in the queue
@@ -162,7 +170,7 @@ class Batch(models.Model):
             ),
         ]
         indexes = [
-            # Which batches still have to go, or have died on the way?
+            # Which batches still have to go, or have died on the way? Numbers follow due_at, so those due come first.
             models.Index(
                 fields=["issue", "number"], name="batch_open", condition=Q(status__in=["pending", "submitting"])
             ),

@@ -13,7 +13,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from newsletter.delivery import lifecycle, preparing, recovery, sender, transactional
+from newsletter.delivery import lifecycle, preparing, recovery, sender, standstill, transactional
 from newsletter.tracking import fold, retention
 from subscribers.signup import confirmations_due
 
@@ -63,6 +63,13 @@ def sweep_batches() -> None:
 def finish_issues() -> None:
     """The clock, and the last batch: issues whose accounts balance are sent."""
     recovery.finish_issues()
+
+
+@shared_task
+def watch_progress() -> None:
+    """The clock: an issue that does not move is noticed, and a person is told."""
+    standstill.watch_progress()
+    standstill.tell_of_stalls()
 
 
 @shared_task

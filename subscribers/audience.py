@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from django.db.models import Case, F, FilteredRelation, Q, QuerySet, Value, When
+from django.db.models import Case, Count, F, FilteredRelation, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from subscribers.models import MailingList, Segment, Subscriber, Subscription
@@ -36,6 +36,13 @@ def candidates(mailing_list: MailingList, segment: Segment | None = None) -> Que
     if segment is not None and segment.rule:
         raise ValueError(f"Segment {segment.pk} has a rule, and rules are not understood yet. Send to the whole list.")
     return Subscription.objects.filter(mailing_list=mailing_list, status=Subscription.Status.CONFIRMED)
+
+
+def count_zones(mailing_list: MailingList, segment: Segment | None = None) -> dict[str, int]:
+    """How many reachable people have which time zone; "" for those without one."""
+    rows = with_reasons(candidates(mailing_list, segment), mailing_list).order_by()
+    counts = rows.values_list("subscriber__timezone").annotate(size=Count("pk", filter=Q(reason="")))
+    return {zone: size for zone, size in counts if size}
 
 
 def with_reasons(subscriptions: QuerySet[Subscription], mailing_list: MailingList) -> QuerySet[Subscription]:

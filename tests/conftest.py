@@ -28,6 +28,17 @@ def forget_links() -> Iterator[None]:
     link_url.cache_clear()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def forget_witness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The memory outside the database would outlive the run, a file for every issue ever made."""
+    from newsletter.delivery import witness
+
+    folder = tmp_path_factory.mktemp("witness")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(witness, "_folder", lambda: folder)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def speak_english() -> Iterator[None]:
     """A request in Korean leaves its thread in Korean; the next test must not hear it."""

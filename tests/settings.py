@@ -18,7 +18,7 @@ for _name in ("DATABASE_URL", "REDIS_URL"):  # the same tests on PostgreSQL and 
 if "TEST_REDIS_URL" in os.environ:  # a database of its own for each of pytest-xdist's workers
     _worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
     os.environ["REDIS_URL"] = f"{os.environ['TEST_REDIS_URL'].rsplit('/', 1)[0]}/{_worker}"
-os.environ |= {"SOSIK_ENV_FILE": "", "DEBUG": "1", "DATA_DIR": str(_DATA_DIR)}
+os.environ |= {"SOSIK_ENV_FILE": "", "DEBUG": "1", "DATA_DIR": str(_DATA_DIR), "UNDO_SECONDS": "0"}
 # config/__init__ makes the Celery app, which reads the settings while they are being made here: it must find the real ones.
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
 

@@ -50,6 +50,11 @@ def read_send_time(value: str, zone: str) -> tuple[datetime, str]:
     return aware, zone
 
 
+def happens_twice(moment: datetime) -> bool:
+    """Whether the clocks of its zone are set back over this time, so that it comes twice; the first of the two is meant."""
+    return moment.utcoffset() != moment.replace(fold=1).utcoffset()
+
+
 def _read_zone(zone: str) -> timezone | ZoneInfo:
     if zone.upper() in ("Z", "UTC"):
         return UTC

@@ -40,15 +40,19 @@ def from_now(seconds: float) -> ExpressionWrapper[CombinedExpression]:
     return ExpressionWrapper(Now() + timedelta(seconds=seconds), output_field=DateTimeField())
 
 
+def is_due() -> Q:
+    """Batches that may go now: their readers' hour has come, and so has the time of the next attempt."""
+    due = Q(due_at__isnull=True) | Q(due_at__lte=Now())
+    return due & (Q(retry_at__isnull=True) | Q(retry_at__lte=Now()))
+
+
 def claim_batch(batch_id: int) -> Claim | None:
     """Takes a pending batch of an issue that is being sent; of several workers exactly one gets it."""
     # EXISTS, not a join: Django would turn a join into `id IN (subquery)`, which PostgreSQL does not check again for the
     # second of two racing workers, and both would hold the batch.
     is_sending = Exists(Issue.objects.filter(pk=OuterRef("issue_id"), status=Issue.Status.SENDING))
     with transaction.atomic():
-        claimed = Batch.objects.filter(
-            Q(retry_at__isnull=True) | Q(retry_at__lte=Now()), is_sending, pk=batch_id, status=Batch.Status.PENDING
-        ).update(
+        claimed = Batch.objects.filter(is_due(), is_sending, pk=batch_id, status=Batch.Status.PENDING).update(
             status=Batch.Status.SUBMITTING,
             attempts=F("attempts") + 1,
             lease_until=from_now(settings.LEASE_SECONDS),

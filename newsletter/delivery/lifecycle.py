@@ -12,6 +12,9 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from newsletter.delivery import witness
+from newsletter.delivery.accounts import count_outcomes
+from newsletter.delivery.local_hours import has_passed_everywhere, start_of
 from newsletter.models import Batch, Issue
 from newsletter.rendering.errors import Finding
 from newsletter.rendering.render import save_render
@@ -23,10 +26,10 @@ Status = Issue.Status
 MOVES: dict[str, frozenset[str]] = {
     Status.DRAFT: frozenset({Status.SCHEDULED}),
     Status.SCHEDULED: frozenset({Status.SCHEDULED, Status.DRAFT, Status.PREPARING, Status.CANCELLED}),
-    Status.PREPARING: frozenset({Status.SCHEDULED, Status.SENDING, Status.FAILED, Status.CANCELLED}),
+    Status.PREPARING: frozenset({Status.DRAFT, Status.SCHEDULED, Status.SENDING, Status.FAILED, Status.CANCELLED}),
     Status.SENDING: frozenset({Status.PAUSED, Status.SENT, Status.CANCELLED}),
     Status.PAUSED: frozenset({Status.SENDING, Status.CANCELLED}),
-    Status.SENT: frozenset(),
+    Status.SENT: frozenset({Status.SENDING}),  # by a person's decision, to those who did not get it
     Status.CANCELLED: frozenset({Status.DRAFT}),
     Status.FAILED: frozenset({Status.DRAFT, Status.SCHEDULED}),
 }
@@ -47,6 +50,8 @@ def move_issue(issue_id: int, to: Issue.Status, *, only_from: set[str] | None = 
     if only_from is not None:
         sources &= only_from
     conditions = fields.pop("where", {})
+    if to == Status.SENDING:  # a pause is no standstill: the watch begins anew
+        fields = {"progressed_at": Now(), "stalled_at": None, "stall_told_at": None} | fields
     changed = Issue.objects.filter(pk=issue_id, status__in=sources, **conditions).update(
         status=to, updated_at=Now(), **fields
     )
@@ -55,11 +60,12 @@ def move_issue(issue_id: int, to: Issue.Status, *, only_from: set[str] | None = 
     return bool(changed)
 
 
-def schedule_issue(issue_id: int, at: datetime, zone: str) -> None:
+def schedule_issue(issue_id: int, at: datetime, zone: str, *, local_time: str = "") -> None:
     """Renders the issue once more, closes its content, and sets the time at which the clock will start it.
 
-    `at` is aware; `zone` is the name of the zone the editor thought in. Raises NotAllowed when the issue has left draft, has been
-    edited while it was rendered, or has a finding that is an error, and RenderError when it cannot be rendered.
+    `at` is aware; `zone` is the name of the zone the editor thought in; `local_time` is for schedule_by_local_hours. Raises NotAllowed
+    when the issue has left draft, has been edited while it was rendered, or has a finding that is an error, and RenderError when it
+    cannot be rendered.
     """
     if at.tzinfo is None:
         raise ValueError("schedule_issue needs an aware time")
@@ -75,6 +81,7 @@ def schedule_issue(issue_id: int, at: datetime, zone: str) -> None:
         only_from={str(source) for source in sources},
         scheduled_at=at.astimezone(ZoneInfo("UTC")),
         schedule_timezone=zone,
+        local_time=local_time,
         status_reason="",
         where={"revision": issue.revision},
     )
@@ -83,19 +90,42 @@ def schedule_issue(issue_id: int, at: datetime, zone: str) -> None:
         raise _left(issue)
 
 
-def start_issue_now(issue_id: int) -> None:
-    """Schedules the issue for this moment: the next tick starts it. Raises as schedule_issue does."""
+def schedule_by_local_hours(issue_id: int, wall: datetime) -> None:
+    """Schedules the issue for this naive time of each reader's own clock. Raises as schedule_issue does, and once it has passed everywhere.
+
+    It starts, and its audience is frozen, when the first zone on earth gets there.
+    """
+    issue = Issue.objects.select_related("mailing_list").only("slug", "mailing_list__timezone").get(pk=issue_id)
+    if has_passed_everywhere(wall):
+        raise NotAllowed(
+            _("%(time)s has passed everywhere on earth.") % {"time": f"{wall:%Y-%m-%d %H:%M}"},
+            _("Choose a later time, or send the issue now."),
+        )
+    local_time = wall.isoformat(timespec="minutes")
+    schedule_issue(issue_id, start_of(wall), issue.mailing_list.timezone, local_time=local_time)
+
+
+def start_issue_now(issue_id: int, undo_seconds: int | None = None) -> None:
+    """Schedules the issue for UNDO_SECONDS from now: until then undo_issue brings it back. Raises as schedule_issue does."""
+    wait = settings.UNDO_SECONDS if undo_seconds is None else undo_seconds
     zone = Issue.objects.values_list("mailing_list__timezone", flat=True).get(pk=issue_id)
-    schedule_issue(issue_id, datetime.now(ZoneInfo("UTC")), zone)
+    schedule_issue(issue_id, datetime.now(ZoneInfo("UTC")) + timedelta(seconds=wait), zone)
+
+
+def undo_issue(issue_id: int) -> None:
+    """Takes a start or a schedule back, before anything has left: the issue is a draft again.
+
+    Raises NotAllowed when it comes too late, saying how many mails have left and what still helps.
+    """
+    # A freeze under way is undone with it: open_sending finds the issue no longer preparing, and its transaction ends in nothing.
+    if not _back_to_draft(issue_id, only_from={Status.SCHEDULED, Status.PREPARING}):
+        raise _too_late(Issue.objects.get(pk=issue_id))
 
 
 def unschedule_issue(issue_id: int) -> None:
     """Makes a scheduled (or cancelled before it started, or failed) issue a draft again."""
-    issue = Issue.objects.get(pk=issue_id)
-    before_start = {"candidates_count": None}  # what has mailed anybody never becomes a draft again
-    moved = move_issue(issue_id, Status.DRAFT, where=before_start, scheduled_at=None, status_reason="")
-    if not moved:
-        raise _left(issue)
+    if not _back_to_draft(issue_id, only_from={Status.SCHEDULED, Status.CANCELLED, Status.FAILED}):
+        raise _left(Issue.objects.get(pk=issue_id))
 
 
 def claim_due_issue(issue_id: int) -> bool:
@@ -113,7 +143,14 @@ def due_issue_ids() -> list[int]:
     due = Issue.objects.filter(status=Status.SCHEDULED, scheduled_at__lte=Now())
     oldest = datetime.now(ZoneInfo("UTC")) - timedelta(hours=settings.MISSED_SCHEDULE_HOURS)
     for issue_id in due.filter(scheduled_at__lt=oldest).values_list("pk", flat=True):
-        reason = _("Its time passed while Sosik was not running. Schedule it anew.")
+        reason = ngettext(
+            "Its time passed more than %(hours)d hour before Sosik could start it, so it waits for you. "
+            "Nobody has got it. Schedule it anew, or send it now.",
+            "Its time passed more than %(hours)d hours before Sosik could start it, so it waits for you. "
+            "Nobody has got it. Schedule it anew, or send it now.",
+            settings.MISSED_SCHEDULE_HOURS,
+        ) % {"hours": settings.MISSED_SCHEDULE_HOURS}
+        log.warning("issue.missed issue=%d hours=%d", issue_id, settings.MISSED_SCHEDULE_HOURS)
         # Through preparing, so that no tick can start it between the two.
         if move_issue(issue_id, Status.PREPARING, where={"scheduled_at__lt": oldest}):
             move_issue(issue_id, Status.FAILED, status_reason=reason)
@@ -130,6 +167,7 @@ def resume_issue(issue_id: int) -> None:
     """Lets a paused issue go on where it stopped, at the next tick."""
     if not move_issue(issue_id, Status.SENDING, only_from={Status.PAUSED}, status_reason=""):
         raise _left(Issue.objects.get(pk=issue_id))
+    witness.let_go_on(Issue.objects.only("pk", "created_at", "scheduled_at").get(pk=issue_id))
     # The bells that rang during the pause were in vain: nobody must wait a minute until they count as lost.
     Batch.objects.filter(issue_id=issue_id, status=Batch.Status.PENDING).update(rung_at=None)
 
@@ -138,6 +176,31 @@ def cancel_issue(issue_id: int, reason: str = "") -> None:
     """Ends the issue: whoever has not been written to by the next checkpoint of each batch will not be."""
     if not move_issue(issue_id, Status.CANCELLED, status_reason=reason[:300]):
         raise _left(Issue.objects.get(pk=issue_id))
+
+
+def _back_to_draft(issue_id: int, *, only_from: set[str]) -> bool:
+    before_start = {"candidates_count": None}  # what has mailed anybody never becomes a draft again
+    return move_issue(
+        issue_id,
+        Status.DRAFT,
+        only_from=only_from,
+        where=before_start,
+        scheduled_at=None,
+        local_time="",
+        status_reason="",
+    )
+
+
+def _too_late(issue: Issue) -> NotAllowed:
+    if issue.status not in {Status.SENDING, Status.PAUSED}:
+        return _left(issue)
+    left = count_outcomes(issue.pk).submitted
+    what = ngettext(
+        "It is too late to undo “%(slug)s”: it has started, and %(count)s mail has left.",
+        "It is too late to undo “%(slug)s”: it has started, and %(count)s mails have left.",
+        left,
+    ) % {"slug": issue.slug, "count": f"{left:,}"}
+    return NotAllowed(what, _("Cancel it: whoever has not got it by then never will. Or pause it first, and look."))
 
 
 def _refuse_errors(slug: str, findings: tuple[Finding, ...]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -12,26 +12,16 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from newsletter.delivery.accounts import count_outcomes
+from newsletter.delivery.claims import is_due
+from newsletter.delivery.freeze_lock import take_freeze_lock
 from newsletter.delivery.lifecycle import move_issue
+from newsletter.delivery.mending import without_echo
 from newsletter.models import Batch, Delivery, Issue, Outcome
 
 log = logging.getLogger(__name__)
 
 RING_AHEAD = 16  # bells in the queue an issue: enough for every worker, few enough to be cheap when they ring in vain
 _BELL_SECONDS = 60.0  # a bell unheard for so long (Redis emptied, worker killed) is rung again
-_ECHOES = [
-    f"{column}__isnull"
-    for column in (
-        "delivered_at",
-        "opened_at",
-        "machine_opened_at",
-        "clicked_at",
-        "machine_clicked_at",
-        "bounced_at",
-        "complained_at",
-        "unsubscribed_at",
-    )
-]
 
 
 def batches_to_ring(issue_id: int | None = None) -> list[int]:
@@ -45,7 +35,7 @@ def batches_to_ring(issue_id: int | None = None) -> list[int]:
         pending = Batch.objects.filter(issue_id=pk, status=Batch.Status.PENDING)
         hanging = pending.filter(rung_at__gte=heard_before).count()
         silent = pending.filter(Q(rung_at__isnull=True) | Q(rung_at__lt=heard_before))
-        due = silent.filter(Q(retry_at__isnull=True) | Q(retry_at__lte=Now())).order_by("number")
+        due = silent.filter(is_due()).order_by("number")
         next_ids = list(due.values_list("pk", flat=True)[: max(0, RING_AHEAD - hanging)])
         ids += [batch_id for batch_id in next_ids if silent.filter(pk=batch_id).update(rung_at=Now())]
     return ids
@@ -94,7 +84,7 @@ def _take_back(batch: Batch) -> bool:
             outcome=Outcome.WITH_BATCH,
             subscriber_id__gt=batch.position,
             subscriber_id__lte=batch.reserved,
-            **dict.fromkeys(_ECHOES, True),  # whatever has come back already proves that the mail had left
+            **without_echo(),  # whatever has come back already proves that the mail had left
         ).update(outcome=Outcome.UNCERTAIN, reason="worker stopped")
     log.warning("batch.swept issue=%d batch=%d uncertain=%d", batch.issue_id, batch.number, uncertain)
     return True
@@ -102,14 +92,19 @@ def _take_back(batch: Batch) -> bool:
 
 def _give_back_preparing(*, everything: bool) -> int:
     """Issues whose preparing died go back to the clock: the freeze is one transaction, so nothing of it is left."""
-    # Ten leases: a freeze of a million takes seconds, and a second one would only wait for the first's lock.
     # (Compared, never equated: SQLite's NOW has milliseconds, Python's times have microseconds.)
-    long_ago = timezone.now() - timedelta(seconds=10 * settings.LEASE_SECONDS)
+    long_ago = timezone.now() - timedelta(seconds=settings.LEASE_SECONDS)
     died = {} if everything else {"claimed_at__lt": long_ago}
     stuck = Issue.objects.filter(status=Issue.Status.PREPARING, **died).values_list("pk", flat=True)
-    return sum(
-        move_issue(pk, Issue.Status.SCHEDULED, only_from={Issue.Status.PREPARING}, where=died) for pk in list(stuck)
-    )
+    return sum(_give_back(pk, died) for pk in list(stuck))
+
+
+def _give_back(issue_id: int, died: dict[str, datetime]) -> bool:
+    with transaction.atomic():
+        # A freeze of millions may outlast the lease: whoever holds the lock is alive.
+        return take_freeze_lock(issue_id) and move_issue(
+            issue_id, Issue.Status.SCHEDULED, only_from={Issue.Status.PREPARING}, where=died
+        )
 
 
 def close_cancelled() -> None:
@@ -138,6 +133,8 @@ def finish_issues() -> list[int]:
         if counts.waiting or counts.total != issue.candidates_count:
             log.error("issue.accounts_open issue=%d waiting=%d total=%d", issue.pk, counts.waiting, counts.total)
             continue
-        if move_issue(issue.pk, Issue.Status.SENT, finished_at=Now(), status_reason=""):
+        # A person may have sent some of it again since the counting began: then it is not this count that closes it.
+        unchanged = {"retries_count": issue.retries_count}
+        if move_issue(issue.pk, Issue.Status.SENT, where=unchanged, finished_at=Now(), status_reason=""):
             finished.append(issue.pk)
     return finished

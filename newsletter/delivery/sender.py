@@ -14,9 +14,12 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
+from newsletter.delivery import witness
 from newsletter.delivery.claims import Claim, LeaseLostError, claim_batch, from_now, renew_lease, write_batch
 from newsletter.delivery.compose import Recipient
+from newsletter.delivery.lifecycle import move_issue
 from newsletter.delivery.smtp import Fate
 from newsletter.delivery.smtp_pool import start_connections
 from newsletter.delivery.window import Window
@@ -65,6 +68,8 @@ def send_batch(batch_id: int) -> BatchResult | None:
     if claim is None:
         return None
     issue = Issue.objects.select_related("mailing_list").get(pk=claim.issue_id)
+    if witness.has_been_claimed(issue, claim.number, claim.fence):
+        return _hold_for_a_person(claim)
     try:
         error = _submit_waiting(claim, issue)
         if not error and not _must_stop(claim.issue_id):
@@ -73,6 +78,18 @@ def send_batch(batch_id: int) -> BatchResult | None:
     except LeaseLostError:
         log.warning("batch.lease_lost issue=%d batch=%d", claim.issue_id, claim.number)
         return None
+
+
+def _hold_for_a_person(claim: Claim) -> BatchResult:
+    """This claim was made before, so the database is older than what was sent: nothing more leaves until a person has looked."""
+    reason = _(
+        "The database is older than what was sent: was it restored from a backup? "
+        "Some have got this issue though they count as waiting. Resume it to send to them all the same, or cancel it."
+    )
+    move_issue(claim.issue_id, Issue.Status.PAUSED, status_reason=reason[:300])
+    write_batch(claim, status=Batch.Status.PENDING, lease_until=None, rung_at=None)
+    log.error("issue.restored issue=%d batch=%d", claim.issue_id, claim.number)
+    return BatchResult(claim.issue_id, finished=False)
 
 
 def load_recipients(subscriber_ids: Iterable[int], mailing_list: MailingList) -> list[Recipient]:
@@ -99,8 +116,13 @@ def drop_unreachable(claim: Claim, subscriber_ids: list[int], mailing_list: Mail
     by_reason: dict[str, list[int]] = {}
     for subscriber_id, reason in reasons.items():
         by_reason.setdefault(reason, []).append(subscriber_id)
-    for reason, ids in by_reason.items():
-        _deliveries(claim, ids).update(outcome=Outcome.SKIPPED, reason=reason)
+    with transaction.atomic():
+        if by_reason:
+            renew_lease(
+                claim
+            )  # the fence: a worker that slept through its lease must not write over what others have sent
+        for reason, ids in by_reason.items():
+            _deliveries(claim, ids).update(outcome=Outcome.SKIPPED, reason=reason)
     return [subscriber_id for subscriber_id in subscriber_ids if subscriber_id not in reasons]
 
 
@@ -109,7 +131,9 @@ def _load_reachable(claim: Claim, subscriber_ids: list[int], mailing_list: Maili
     recipients = load_recipients(reachable, mailing_list)
     if len(recipients) < len(reachable):  # erased between the two queries: must not count as submitted
         gone = set(reachable) - {recipient.subscriber_id for recipient in recipients}
-        _deliveries(claim, list(gone)).update(outcome=Outcome.SKIPPED, reason=ERASED)
+        with transaction.atomic():
+            renew_lease(claim)
+            _deliveries(claim, list(gone)).update(outcome=Outcome.SKIPPED, reason=ERASED)
     return recipients
 
 
@@ -233,7 +257,9 @@ def _release(claim: Claim, error: str) -> BatchResult:
     waiting = rows.filter(outcome=Outcome.WITH_BATCH, subscriber_id__gt=batch.position).exists()
     deferred = rows.filter(outcome=Outcome.DEFERRED)
     if deferred.exists() and batch.errors_count >= _DEFERRALS_LIMIT and not waiting:
-        deferred.update(outcome=Outcome.FAILED)  # the reason on the row is the server's last word
+        with transaction.atomic():
+            renew_lease(claim)
+            deferred.update(outcome=Outcome.FAILED)  # the reason on the row is the server's last word
     is_deferred = deferred.exists()
     if not waiting and not is_deferred:
         write_batch(claim, status=Batch.Status.SUBMITTED, lease_until=None, error="", finished_at=Now())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Sequence
 from email.utils import formataddr, make_msgid
 
 from django.conf import settings
@@ -78,6 +79,21 @@ def send_test(issue_id: int, address: str) -> None:
     message.attach_alternative(fill_slots(rendered.html, values), "text/html")
     message.send()
     log.info("test.submitted issue=%d", issue_id)
+
+
+def send_alert(issue: Issue, lines: Sequence[str]) -> None:
+    """Tells ALERT_EMAIL that an issue does not move, with the reasons and where to look. Raises OSError and SMTPException."""
+    page = f"{settings.SITE_URL}/desk/issues/{issue.pk}/watch/"
+    subject = _("Sosik: “%(slug)s” does not move") % {"slug": issue.slug}
+    message = EmailMultiAlternatives(
+        subject=one_line(subject),
+        body="\n".join([issue.subject, "", *lines, "", page, f"manage.py issue status {issue.slug}"]),
+        from_email=_sender(issue.mailing_list),
+        to=[settings.ALERT_EMAIL],
+        headers={"Auto-Submitted": "auto-generated", "Message-ID": _message_id(issue.mailing_list)},
+    )
+    message.send()
+    log.info("alert.submitted issue=%d", issue.pk)
 
 
 def _sender(mailing_list: MailingList) -> str:

@@ -78,7 +78,7 @@ class Rehearsal:
 
     def send(self, issue: Issue, *, expected: int, moments: list[float]) -> int:
         """Starts the issue, kills the sender at the given shares of the expected mails, and says how often once it is sent."""
-        start_issue_now(issue.pk)
+        start_issue_now(issue.pk, undo_seconds=0)
         issue.refresh_from_db()
         self.say(f"Sending “{issue.subject}” to {expected:,} readers.")
         waiting = list(moments)

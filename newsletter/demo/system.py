@@ -78,6 +78,7 @@ def make_environment(
         # A person waits: look twice as often, and believe a silent worker dead after seconds instead of a minute.
         "TICK_SECONDS": "1",
         "LEASE_SECONDS": "6",
+        "UNDO_SECONDS": "0",
         "PYTHONUNBUFFERED": "1",
     }
 

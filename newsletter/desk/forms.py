@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -9,7 +10,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from newsletter.desk.schedule_times import Moment, WrongTimeError, read_moment
+from newsletter.desk.schedule_times import Moment, WrongTimeError, read_moment, read_wall
 from newsletter.models import Issue
 from subscribers.models import MailingList
 
@@ -142,15 +143,27 @@ class TestMailForm(forms.Form):
     address = forms.EmailField(label=gettext_lazy("Send the test to"))
 
 
+class RetryForm(forms.Form):
+    """Whether those whom a server refused are tried again, too."""
+
+    with_rejected = forms.BooleanField(label=gettext_lazy("Also those whom a server refused"), required=False)
+
+
 class ScheduleForm(forms.Form):
-    """A date and a time in a named zone; `moment` after a successful check."""
+    """A date and a time, in a named zone or on each reader's own clock; after a successful check `moment` or `wall` holds it."""
 
     day = forms.DateField(label=gettext_lazy("Date"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
     clock = forms.TimeField(label=gettext_lazy("Time"), widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"))
     zone = forms.CharField(
         label=gettext_lazy("Time zone"), widget=forms.TextInput(attrs={"list": "zones", "autocomplete": "off"})
     )
-    moment: Moment
+    is_local = forms.BooleanField(
+        label=gettext_lazy("At this time of each reader's own clock"),
+        help_text=gettext_lazy("Readers without a time zone of their own get it at the list's."),
+        required=False,
+    )
+    moment: Moment | None = None
+    wall: datetime | None = None
 
     def clean(self) -> None:
         super().clean()
@@ -158,6 +171,9 @@ class ScheduleForm(forms.Form):
             return
         found = self.cleaned_data
         try:
-            self.moment = read_moment(found["day"], found["clock"], found["zone"])
+            if found["is_local"]:
+                self.wall = read_wall(found["day"], found["clock"])
+            else:
+                self.moment = read_moment(found["day"], found["clock"], found["zone"])
         except WrongTimeError as error:
             raise forms.ValidationError(str(error)) from error

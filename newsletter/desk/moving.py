@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -24,12 +25,16 @@ from newsletter.delivery.lifecycle import (
     cancel_issue,
     pause_issue,
     resume_issue,
+    schedule_by_local_hours,
     schedule_issue,
     start_issue_now,
+    undo_issue,
     unschedule_issue,
 )
+from newsletter.delivery.local_hours import preview_instants
+from newsletter.delivery.mending import accept_uncertain, resend_uncertain, retry_failed
 from newsletter.delivery.preflight import look_over
-from newsletter.desk.forms import ScheduleForm, TestMailForm
+from newsletter.desk.forms import RetryForm, ScheduleForm, TestMailForm
 from newsletter.desk.questions import ACTS, acts_for, consequences
 from newsletter.desk.schedule_times import editors_zone
 from newsletter.models import Issue
@@ -51,8 +56,7 @@ def ask(request: HttpRequest, pk: int, action: str) -> HttpResponse:
     if action == "schedule":
         times = ScheduleForm(request.GET) if "day" in request.GET else ScheduleForm(initial=_usual_time(issue))
         return _ask_schedule(request, issue, times)
-    address = TestMailForm(initial={"address": _own_address(request)}) if action == "test" else None
-    return _ask(request, issue, action, form=address)
+    return _ask(request, issue, action, form=_form_of(request, action))
 
 
 @require_POST
@@ -78,8 +82,14 @@ def schedule(request: HttpRequest, pk: int) -> HttpResponse:
     form = ScheduleForm(request.POST)
     if not form.is_valid() or _errors(_findings_of(issue)):
         return _ask_schedule(request, issue, form, status=422)
-    moment = form.moment
-    return _move(request, pk, lambda: schedule_issue(pk, moment.at, moment.zone), _("Scheduled."), ring=True)
+
+    def act() -> None:
+        if form.wall is not None:
+            schedule_by_local_hours(pk, form.wall)
+        elif form.moment is not None:
+            schedule_issue(pk, form.moment.at, form.moment.zone)
+
+    return _move(request, pk, act, _("Scheduled."), ring=True)
 
 
 @require_POST
@@ -89,6 +99,12 @@ def send(request: HttpRequest, pk: int) -> HttpResponse:
     if _errors(_findings_of(issue)):
         return _ask(request, issue, "send", status=422)
     return _move(request, pk, lambda: start_issue_now(pk), _("It is starting."), ring=True)
+
+
+@require_POST
+def undo(request: HttpRequest, pk: int) -> HttpResponse:
+    """Takes a start or a schedule back, or says that it is too late."""
+    return _move(request, pk, lambda: undo_issue(pk), _("Undone. Nobody has got anything, and it is a draft again."))
 
 
 @require_POST
@@ -117,6 +133,42 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     return _move(request, pk, lambda: cancel_issue(pk, reason), _("Cancelled."))
 
 
+@require_POST
+def retry(request: HttpRequest, pk: int) -> HttpResponse:
+    """Sends again to the failed."""
+    form = RetryForm(request.POST)
+    with_rejected = form.is_valid() and form.cleaned_data["with_rejected"]
+
+    def act() -> None:
+        retry_failed(pk, by=_by(request), with_rejected=with_rejected)
+
+    return _move(request, pk, act, _("It goes again to those who did not get it."), ring=True)
+
+
+@require_POST
+def resend(request: HttpRequest, pk: int) -> HttpResponse:
+    """Sends again to the uncertain."""
+
+    def act() -> None:
+        resend_uncertain(pk, by=_by(request))
+
+    return _move(request, pk, act, _("It goes again to those of whom it was uncertain."), ring=True)
+
+
+@require_POST
+def accept(request: HttpRequest, pk: int) -> HttpResponse:
+    """Counts the uncertain as submitted."""
+
+    def act() -> None:
+        accept_uncertain(pk, by=_by(request))
+
+    return _move(request, pk, act, _("They count as submitted, by your decision."))
+
+
+def _by(request: HttpRequest) -> str:
+    return f"editor:{request.user.pk}"  # a number: names at the desk are addresses, and this stands in the log
+
+
 def _issue(pk: int) -> Issue:
     return get_object_or_404(Issue.objects.select_related("mailing_list", "segment"), pk=pk)
 
@@ -143,7 +195,7 @@ def _ring() -> None:
 
 
 def _ask(
-    request: HttpRequest, issue: Issue, action: str, *, status: int = 200, form: TestMailForm | None = None
+    request: HttpRequest, issue: Issue, action: str, *, status: int = 200, form: Form | None = None
 ) -> HttpResponse:
     found = _findings_of(issue) if action == "send" else []
     context = {
@@ -158,6 +210,16 @@ def _ask(
     return render(request, "desk/ask.html", context, status=status)
 
 
+def _form_of(request: HttpRequest, action: str) -> Form | None:
+    match action:
+        case "test":
+            return TestMailForm(initial={"address": _own_address(request)})
+        case "retry":
+            return RetryForm()
+        case _:
+            return None
+
+
 def _ask_schedule(request: HttpRequest, issue: Issue, form: ScheduleForm, status: int = 200) -> HttpResponse:
     """First the form; once it holds a good time, that time in words and the button."""
     found = _findings_of(issue)
@@ -167,6 +229,8 @@ def _ask_schedule(request: HttpRequest, issue: Issue, form: ScheduleForm, status
         "act": ACTS["schedule"],
         "form": form,
         "moment": form.moment if is_ready else None,
+        "wall": form.wall if is_ready else None,
+        "instants": preview_instants(issue, form.wall) if is_ready and form.wall else [],
         "lines": consequences("schedule", issue),
         "zones": sorted(available_timezones()),
         "findings": found,
@@ -191,6 +255,9 @@ def _usual_time(issue: Issue) -> dict[str, str]:
     if at is None or at <= timezone.now():
         at = timezone.now().astimezone(ZoneInfo(zone)) + timedelta(days=1)
         at = at.replace(hour=_USUAL_HOUR, minute=0)
+    if issue.local_time:
+        day, _separator, clock = issue.local_time.partition("T")
+        return {"day": day, "clock": clock, "zone": zone, "is_local": "on"}
     return {"day": f"{at:%Y-%m-%d}", "clock": f"{at:%H:%M}", "zone": zone}
 
 

@@ -9,7 +9,10 @@ from zoneinfo import ZoneInfo, available_timezones
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from newsletter.delivery.local_hours import has_passed_everywhere
 from newsletter.models import Issue
+
+_FIRST_DAY = date(1970, 1, 2)  # earlier ones have passed all the same, and the first year has no UTC in every zone
 
 
 class WrongTimeError(Exception):
@@ -39,6 +42,17 @@ def editors_zone(issue: Issue) -> str:
     return issue.schedule_timezone if issue.schedule_timezone in available_timezones() else issue.mailing_list.timezone
 
 
+def read_wall(day: date, clock: time) -> datetime:
+    """The naive time that each reader's own clock is to show. Raises WrongTimeError once it has passed everywhere."""
+    wall = datetime.combine(max(day, _FIRST_DAY), clock.replace(second=0, microsecond=0))
+    if has_passed_everywhere(wall):
+        raise WrongTimeError(
+            _("%(time)s has passed everywhere on earth.") % {"time": f"{wall:%Y-%m-%d %H:%M}"},
+            _("Choose a later time, or send the issue now."),
+        )
+    return wall
+
+
 def read_moment(day: date, clock: time, zone: str) -> Moment:
     """The moment at which clocks in `zone` show `day` and `clock`.
 
@@ -49,9 +63,7 @@ def read_moment(day: date, clock: time, zone: str) -> Moment:
             _("“%(zone)s” is not a time zone.") % {"zone": zone},
             _("Choose one from the list, such as Asia/Seoul or Europe/Berlin."),
         )
-    day = max(
-        day, date(1970, 1, 2)
-    )  # earlier ones have passed all the same, and the first year has no UTC in every zone
+    day = max(day, _FIRST_DAY)
     local = datetime.combine(day, clock).replace(tzinfo=ZoneInfo(zone), fold=0)
     shown = local.astimezone(UTC).astimezone(ZoneInfo(zone))
     if shown.replace(tzinfo=None) != local.replace(tzinfo=None):

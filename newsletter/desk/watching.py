@@ -9,31 +9,20 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from newsletter.desk.questions import acts_for
+from newsletter.delivery.standstill import find_obstacles
+from newsletter.desk.questions import acts_for, is_just_started
 from newsletter.desk.schedule_times import editors_zone
 from newsletter.models import Issue, Link
 from newsletter.tracking.stats import BalanceSheet, balance_sheet, not_delivered, reasons
-from subscribers.audience import ERASED, PAUSED, SUPPRESSED, UNSUBSCRIBED
+from newsletter.tracking.words import say_reason
 
 _SHOWN_UNDELIVERED = 100  # rows; the reasons above them count all
 _ECHO_DAYS = 3  # for so long after the last batch answers still come in quickly
 Status = Issue.Status
 _MOVING = frozenset({Status.SCHEDULED, Status.PREPARING, Status.SENDING, Status.PAUSED})
-
-
-# The reasons delivery writes, in words; a server's own answer is shown as it came.
-_REASONS = {
-    UNSUBSCRIBED: _("has unsubscribed"),
-    SUPPRESSED: _("is suppressed"),
-    PAUSED: _("is taking a break"),
-    ERASED: _("was erased"),
-    "cancelled": _("the issue was cancelled first"),
-    "worker stopped": _("a worker stopped in mid-sending"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +35,16 @@ class Pace:
 
 
 def pace_of(issue: Issue, sheet: BalanceSheet, now: datetime) -> Pace | None:
-    """The mean since sending began; None where that says nothing: before it, and while the issue is paused or has been stopped."""
+    """The mean since sending began; None where it says nothing: before that, when paused or stopped, by local hours, after a retry."""
+    # By local hours most of the time is waiting, and between the first end and a retry lie hours or days.
+    if issue.local_time or issue.retries_count:
+        return None
     if issue.sending_at is None or issue.status not in (Status.SENDING, Status.SENT):
         return None
     seconds = max(((issue.finished_at or now) - issue.sending_at).total_seconds(), 0.001)
     per_second = sheet.submitted / seconds if sheet.submitted else None
     left = sheet.waiting / per_second if per_second and issue.status == Status.SENDING else None
     return Pace(seconds, per_second, left)
-
-
-def say_reason(reason: str) -> str:
-    """The reason in the reader's language, where it is one of ours."""
-    return str(_REASONS.get(reason, reason))
 
 
 @require_safe
@@ -99,12 +86,20 @@ def _progress_of(issue: Issue) -> dict[str, object]:
         "issue": issue,
         "zone": editors_zone(issue),
         "sheet": sheet,
-        "acts": acts_for(issue),
+        "acts": acts_for(issue, sheet),
         "pace": pace_of(issue, sheet, now),
         "bar": _bar_of(sheet),
         "poll_seconds": 2 if issue.status in _MOVING else 10 if has_echo else None,
         "now": now,
+        "obstacles": list(find_obstacles(issue, now)) if issue.stalled_at and issue.status == Status.SENDING else [],
+        "undo_seconds_left": _undo_seconds_left(issue, now),
     }
+
+
+def _undo_seconds_left(issue: Issue, now: datetime) -> int | None:
+    if issue.scheduled_at is None or not is_just_started(issue):
+        return None
+    return max(0, round((issue.scheduled_at - now).total_seconds()))
 
 
 def _bar_of(sheet: BalanceSheet) -> list[tuple[str, float, float]]:

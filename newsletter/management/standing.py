@@ -6,23 +6,22 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 from wcwidth import wcswidth
 
-from newsletter.desk.watching import say_reason
+from newsletter.delivery.standstill import find_obstacles
 from newsletter.models import Batch, Issue, Outcome
 from newsletter.tracking.stats import BalanceSheet, Undelivered, balance_sheet, not_delivered, reasons
+from newsletter.tracking.words import say_reason, show_time
 
 Status = Issue.Status
 
 SHOWN_UNCERTAIN = 1000  # more than one killed worker leaves at SMTP_WINDOW's upper bound
 _SHOWN_BATCHES = 20
-_SILENCE_SECONDS = 120  # two lives of a bell: longer than any healthy system leaves a batch untouched
+_SILENCE_SECONDS = 120  # far longer than a running clock leaves an issue that is due
 _PARTS = ("submitted", "skipped", "rejected", "failed", "uncertain", "waiting")
 _ECHOES = ("delivered", "hard_bounces", "soft_bounces", "complaints", "unsubscribes", "opens", "clicks")
 _MACHINES = ("machine_opens", "machine_clicks", "raw_opens", "raw_clicks")
@@ -84,6 +83,11 @@ def _find_obstacles(issue: Issue, now: datetime) -> Iterator[str]:
             yield _("It is a draft. Schedule it, or send it now.")
         case Status.SCHEDULED if issue.scheduled_at and now - issue.scheduled_at > silence:
             yield _("Its time has come and nobody has started it. Are the clock and a worker for “issues” running?")
+        case Status.SCHEDULED if issue.scheduled_at and issue.local_time:
+            yield _("It goes out at %(time)s of each reader's own clock, beginning at %(start)s.") % {
+                "time": issue.local_time.replace("T", " "),
+                "start": show_time(issue.scheduled_at, issue),
+            }
         case Status.SCHEDULED if issue.scheduled_at:
             yield _("It waits for its time: %(time)s.") % {"time": show_time(issue.scheduled_at, issue)}
         case Status.PREPARING if issue.claimed_at and now - issue.claimed_at > silence:
@@ -96,47 +100,7 @@ def _find_obstacles(issue: Issue, now: datetime) -> Iterator[str]:
         case Status.CANCELLED if issue.status_reason:
             yield _("It was cancelled: %(reason)s") % {"reason": issue.status_reason}
         case Status.SENDING:
-            yield from _find_batch_obstacles(issue, now)
-
-
-def _find_batch_obstacles(issue: Issue, now: datetime) -> Iterator[str]:
-    batches = Batch.objects.filter(issue=issue)
-    pending = batches.filter(status=Batch.Status.PENDING)
-    submitting = batches.filter(status=Batch.Status.SUBMITTING)
-    postponed = pending.filter(retry_at__gt=now).count()
-    if postponed:
-        yield ngettext(
-            "%(count)d batch waits for its next attempt: see its error below.",
-            "%(count)d batches wait for their next attempt: see their errors below.",
-            postponed,
-        ) % {"count": postponed}
-    silent_since = now - timedelta(seconds=_SILENCE_SECONDS)
-    if submitting.filter(lease_until__lt=silent_since).exists():
-        yield _("A worker died in the middle of a batch and nobody has swept it. Is the clock running?")
-    is_moving = (
-        submitting.filter(lease_until__gte=now).exists() or batches.filter(finished_at__gt=silent_since).exists()
-    )
-    if is_moving or issue.updated_at > silent_since:
-        return
-    due = pending.exclude(retry_at__gt=now)
-    if due.filter(rung_at__gt=silent_since).exists():
-        yield _("Its batches are rung for and nobody takes them. Is a worker for “issues” running?")
-    elif due.exists():
-        yield _("Nobody rings for its batches. Is the clock running?")
-    elif not pending.exists() and not submitting.exists():
-        yield _("Every batch is done, yet nobody has closed the issue. Is the clock running?")
-
-
-def show_time(at: datetime | None, issue: Issue) -> str:
-    """A moment on the clock of the editor who scheduled the issue, with the zone's name."""
-    if at is None:
-        return "-"
-    zone = issue.schedule_timezone or issue.mailing_list.timezone
-    try:
-        local = at.astimezone(ZoneInfo(zone))
-    except (KeyError, ValueError, OSError):  # an offset such as +09:00, as a post may say
-        local, zone = at.astimezone(ZoneInfo(settings.TIME_ZONE)), settings.TIME_ZONE
-    return f"{local:%Y-%m-%d %H:%M:%S} {zone}"
+            yield from find_obstacles(issue, now)
 
 
 def as_json(standing: Standing) -> dict[str, Any]:
@@ -148,7 +112,10 @@ def as_json(standing: Standing) -> dict[str, Any]:
         "subject": issue.subject,
         "status": issue.status,
         "status_reason": issue.status_reason,
-        **{name: _iso(getattr(issue, name)) for name in ("scheduled_at", "sending_at", "finished_at", "pruned_at")},
+        **{
+            name: _iso(getattr(issue, name))
+            for name in ("scheduled_at", "sending_at", "finished_at", "pruned_at", "stalled_at")
+        },
         "accounts": asdict(standing.sheet),
         "reasons": [
             {"outcome": outcome.name.lower(), "reason": reason, "count": count}
@@ -167,6 +134,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
                 "attempts": batch.attempts,
                 "error": batch.error,
                 "retry_at": _iso(batch.retry_at),
+                "due_at": _iso(batch.due_at),
             }
             for batch in standing.open_batches
         ],
@@ -255,6 +223,8 @@ def _batches(standing: Standing) -> Iterator[str]:
             "recipients": batch.recipients_count,
             "attempts": batch.attempts,
         }
+        if batch.due_at and batch.due_at > timezone.now():
+            line += ", " + _("due at %(time)s") % {"time": show_time(batch.due_at, standing.issue)}
         if batch.retry_at:
             line += ", " + _("next at %(time)s") % {"time": show_time(batch.retry_at, standing.issue)}
         yield f"  {line}{': ' + batch.error if batch.error else ''}"

@@ -327,3 +327,65 @@ def test_before_the_freeze_who_tells_what_would_happen() -> None:
     assert "would not get it: has unsubscribed" in who(issue, leaves)
     assert "The address is suppressed: The address does not exist." in who(issue, suppressed)
     assert "Nobody with this address" in run("issue", "who", issue.slug, "stranger@example.org")
+
+
+# --- issue undo -------------------------------------------------------------------------------------------------------
+
+
+def test_send_says_how_long_it_can_be_undone_and_undo_does_it(settings: LazySettings) -> None:
+    settings.UNDO_SECONDS = 30
+    issue = make_issue(make_list())
+
+    assert f"in 30 seconds. Until then: manage.py issue undo {issue.slug}" in run("issue", "send", issue.slug)
+    assert "Undone." in run("issue", "undo", issue.slug)
+
+    issue.refresh_from_db()
+    assert issue.status == Issue.Status.DRAFT
+
+
+def test_an_undo_that_comes_too_late_offers_to_cancel() -> None:
+    issue = frozen_issue()
+
+    assert "too late" in refusal("issue", "undo", issue.slug)
+    assert "Cancel it" in refusal("issue", "undo", issue.slug)
+
+
+# --- issue retry, accept, resend --------------------------------------------------------------------------------------
+
+
+def done(issue: Issue, outcome: Outcome) -> None:
+    """Every batch is done, and each delivery ended in `outcome`."""
+    Delivery.objects.filter(issue_id=issue.pk).update(outcome=outcome, reason="451 no")
+    Batch.objects.filter(issue=issue).update(status=Batch.Status.SUBMITTED)
+    assert recovery.finish_issues() == [issue.pk]
+
+
+def test_retry_says_to_how_many_it_goes_and_names_who_did_it_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    issue = frozen_issue(readers=2)
+    done(issue, Outcome.FAILED)
+
+    assert "It goes again to 2 people" in run("issue", "retry", issue.slug)
+    assert f"deliveries.retried issue={issue.pk} count=2 by=shell:" in caplog.text
+    assert "has failed for good" in refusal("issue", "retry", issue.slug)
+
+
+def test_the_refused_are_retried_only_with_the_option() -> None:
+    issue = frozen_issue(readers=2)
+    done(issue, Outcome.REJECTED)
+
+    assert "has failed for good" in refusal("issue", "retry", issue.slug)
+    assert "2 people" in run("issue", "retry", issue.slug, "--rejected")
+
+
+def test_the_uncertain_are_accepted_or_sent_to_again_by_address_or_all() -> None:
+    issue = frozen_issue(readers=3)
+    done(issue, Outcome.UNCERTAIN)
+    first, second, _third = Subscriber.objects.order_by("pk")
+
+    assert "--all" in refusal("issue", "accept", issue.slug)
+    assert "--all" in refusal("issue", "resend", issue.slug, first.email, "--all")
+    assert "nobody@example.org is known" in refusal("issue", "resend", issue.slug, first.email, "nobody@example.org")
+    assert "1 delivery counts" in run("issue", "accept", issue.slug, first.email.upper())
+    assert "to 1 person" in run("issue", "resend", issue.slug, second.email)
+    assert "Waiting (goes again by a person's decision)" in who(issue, second)

@@ -5,30 +5,32 @@ from __future__ import annotations
 import json
 import smtplib
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from kombu.exceptions import OperationalError
 
 from newsletter import tasks
-from newsletter.content.send_time import SendTimeError, read_send_time
 from newsletter.delivery import lifecycle
 from newsletter.delivery.transactional import send_test
-from newsletter.management.recipient import tell_who
-from newsletter.management.standing import as_json, as_text, read_standing, show_time
+from newsletter.management import deciding, listing, scheduling
+from newsletter.management.standing import as_json, as_text, read_standing
 from newsletter.models import Issue
 from newsletter.rendering.errors import RenderError
+from newsletter.tracking.recipients import explain, who_is_missing
+from newsletter.tracking.words import show_time
 from subscribers.addresses import AddressError
 
 
 class Command(BaseCommand):
     """One word says what is done; `manage.py issue WORD --help` explains each."""
 
-    help = "Looks at issues and moves them: list, status, who, test, schedule, send, pause, resume, cancel, unschedule."
+    help = "Looks at issues and moves them."
 
     def add_arguments(self, parser: CommandParser) -> None:
         words = parser.add_subparsers(dest="word", required=True, metavar="WORD")
@@ -45,20 +47,36 @@ class Command(BaseCommand):
         )
         status = add("status", "Its accounts, and why it does not move.", self.show_status)
         status.add_argument("--json", action="store_true", help="for machines")
-        who = add("who", "Whether one person got it, or why not.", self.show_who)
-        who.add_argument("address", metavar="ADDRESS")
+        for name in ("why", "who"):  # who: its name until the first release
+            why = add(name, "Whether one person got it, or why not, and what came back.", self.show_why)
+            why.add_argument("address", metavar="ADDRESS")
+            why.add_argument("--json", action="store_true", help="for machines")
+        missing = add("missing", "Everyone who did not get it, each with the reason.", self.show_missing)
+        missing.add_argument("--json", action="store_true", help="an array, one person a line")
         test = add("test", "Sends it to one address as a test; nothing is recorded.", self.send_test)
         test.add_argument("address", metavar="ADDRESS")
         schedule = add("schedule", "Closes its text and sets its time.", self.schedule)
         schedule.add_argument("time", metavar="TIME", help='"2026-11-24 09:00", with a zone behind it or in --zone')
         schedule.add_argument("--zone", default="", help="Asia/Seoul or +09:00")
-        add("send", "Closes its text and starts it now.", self.send)
+        schedule.add_argument("--local", action="store_true", help="at this time of each reader's own clock")
+        schedule.add_argument("--preview", action="store_true", help="tells who would get it when; schedules nothing")
+        add("send", "Closes its text and starts it now, after the time in which it can be undone.", self.send)
+        add("undo", "Takes a start or a schedule back, before the first mail.", self.undo)
         for name, what, act in (
             ("pause", "Stops it within seconds; nothing is lost.", self.pause),
             ("cancel", "Ends it: who has not got it never will.", self.cancel),
         ):
             add(name, what, act).add_argument("--reason", default="", help="shown wherever the issue is")
         add("resume", "Lets a paused one go on.", self.resume)
+        retry = add("retry", "Sends again to those whose delivery failed, and to nobody else.", self.retry)
+        retry.add_argument("--rejected", action="store_true", help="also to those whom a server refused")
+        for name, what, act in (
+            ("accept", "Calls uncertain deliveries submitted, by your decision; no mail leaves.", self.accept),
+            ("resend", "Sends again to people of whom it is uncertain; some may get it twice.", self.resend),
+        ):
+            word = add(name, what, act)
+            word.add_argument("address", metavar="ADDRESS", nargs="*", help="whom, as `issue status` lists them")
+            word.add_argument("--all", action="store_true", help="everyone of whom it is uncertain")
         add("unschedule", "Makes it a draft again, if nobody has got it yet.", self.unschedule)
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -91,10 +109,19 @@ class Command(BaseCommand):
         else:
             self.stdout.write(as_text(standing))
 
-    def show_who(self, options: dict[str, Any]) -> None:
+    def show_why(self, options: dict[str, Any]) -> None:
         """One person's delivery."""
-        for line in tell_who(_find_issue(options["slug"]), options["address"]):
-            self.stdout.write(line)
+        answer = explain(_find_issue(options["slug"]), options["address"])
+        if options["json"]:
+            self.stdout.write(json.dumps(asdict(answer), ensure_ascii=False, indent=2))
+        else:
+            self.stdout.write("\n".join(answer.sentences))
+
+    def show_missing(self, options: dict[str, Any]) -> None:
+        """A line a person; a million of them never stand in memory."""
+        people = who_is_missing(_find_issue(options["slug"]))
+        write = listing.write_json if options["json"] else listing.write_lines
+        write(people, self.stdout.write)
 
     # --- moving -------------------------------------------------------------------------------------------------------
 
@@ -110,26 +137,35 @@ class Command(BaseCommand):
         self.stdout.write(_("A test went to %(address)s.") % options)
 
     def schedule(self, options: dict[str, Any]) -> None:
-        """Takes "TIME ZONE", or TIME and --zone; raises CommandError for a time that has passed or does not exist."""
-        issue = _find_issue(options["slug"])
-        try:
-            at, zone = read_send_time(options["time"], options["zone"])
-        except SendTimeError as error:
-            advice = _('Write it like "2026-11-24 09:00" --zone Asia/Seoul.')
-            raise CommandError(f"{error.what % {'key': options['time']}} {advice}") from error
-        if at <= timezone.now():
-            raise CommandError(
-                _("%(time)s has passed. Choose a later time, or: manage.py issue send %(slug)s") % options
-            )
-        lifecycle.schedule_issue(issue.pk, at, zone)
-        issue.refresh_from_db()
-        self.stdout.write(_("Scheduled for %(time)s.") % {"time": show_time(issue.scheduled_at, issue)})
+        """Takes "TIME ZONE", or TIME and --zone, or TIME --local."""
+        scheduling.schedule(
+            _find_issue(options["slug"]),
+            options["time"],
+            zone=options["zone"],
+            is_local=options["local"],
+            is_preview=options["preview"],
+            say=self.stdout.write,
+        )
 
     def send(self, options: dict[str, Any]) -> None:
         """Starts with the next tick, or sooner."""
         lifecycle.start_issue_now(_find_issue(options["slug"]).pk)
         self._ring()
-        self.stdout.write(_("It starts within seconds. Watch it: manage.py issue status %(slug)s") % options)
+        seconds = settings.UNDO_SECONDS
+        if seconds:
+            undo = ngettext(
+                "It starts in %(seconds)d second. Until then: manage.py issue undo %(slug)s",
+                "It starts in %(seconds)d seconds. Until then: manage.py issue undo %(slug)s",
+                seconds,
+            )
+            self.stdout.write(undo % {"seconds": seconds, "slug": options["slug"]})
+        else:
+            self.stdout.write(_("It starts within seconds. Watch it: manage.py issue status %(slug)s") % options)
+
+    def undo(self, options: dict[str, Any]) -> None:
+        """Back to draft, with nothing sent; too late is said."""
+        lifecycle.undo_issue(_find_issue(options["slug"]).pk)
+        self.stdout.write(_("Undone. Nobody has got anything, and it is a draft again."))
 
     def pause(self, options: dict[str, Any]) -> None:
         """At the next checkpoint of each batch."""
@@ -141,6 +177,20 @@ class Command(BaseCommand):
         lifecycle.resume_issue(_find_issue(options["slug"]).pk)
         self._ring()
         self.stdout.write(_("It goes on."))
+
+    def retry(self, options: dict[str, Any]) -> None:
+        """To the failed."""
+        self.stdout.write(deciding.retry(_find_issue(options["slug"]), with_rejected=options["rejected"]))
+        self._ring()
+
+    def accept(self, options: dict[str, Any]) -> None:
+        """The uncertain are submitted."""
+        self.stdout.write(deciding.accept(_find_issue(options["slug"]), options["address"], everybody=options["all"]))
+
+    def resend(self, options: dict[str, Any]) -> None:
+        """To the uncertain."""
+        self.stdout.write(deciding.resend(_find_issue(options["slug"]), options["address"], everybody=options["all"]))
+        self._ring()
 
     def cancel(self, options: dict[str, Any]) -> None:
         """For good, once anybody has got it."""

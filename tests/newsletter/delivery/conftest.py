@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -27,6 +29,8 @@ class Receiver:
         self.mails: list[tuple[str, bytes]] = []
         self.answer: Callable[[str], str] = lambda address: "250 OK"
         self.pipelining = True
+        self.delay_seconds = 0.0  # between the body and its answer
+        self.times: list[float] = []  # of each mail, on the monotonic clock
 
     async def handle_EHLO(
         self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
@@ -43,6 +47,9 @@ class Receiver:
         return answer
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        if self.delay_seconds:
+            await asyncio.sleep(self.delay_seconds)
+        self.times.append(time.monotonic())
         self.mails.append((envelope.rcpt_tos[0], envelope.content))
         return "250 OK"
 

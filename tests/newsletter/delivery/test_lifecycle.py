@@ -51,7 +51,7 @@ def test_only_what_is_due_starts_and_starts_once() -> None:
     assert (status(now), status(later)) == (Status.SENDING, Status.SCHEDULED)
 
 
-def test_what_was_missed_by_more_than_a_day_waits_for_a_person() -> None:
+def test_what_was_missed_by_hours_waits_for_a_person() -> None:
     issue = make_issue(make_list())
     lifecycle.start_issue_now(issue.pk)
     Issue.objects.filter(pk=issue.pk).update(scheduled_at=timezone.now() - timedelta(hours=30))

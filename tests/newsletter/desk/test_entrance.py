@@ -36,7 +36,7 @@ ROUTES: dict[str, dict[str, Any]] = {
     "subscribers": {},
 }
 OF_AN_ISSUE = ("issue", "write", "preview", "findings", "watch", "progress", "read")
-ACTS = ("test", "schedule", "send", "unschedule", "pause", "resume", "cancel")
+ACTS = ("test", "schedule", "send", "undo", "unschedule", "pause", "resume", "cancel", "retry", "resend", "accept")
 ROUTES |= {name: {"pk": 1} for name in (*OF_AN_ISSUE, *ACTS)}
 OPEN_TO_ALL = {"login", "enter", "language"}
 POST_ONLY = {"logout", "upload", "findings", *ACTS}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.core import mail
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from config.celery import app as celery_app
-from newsletter.models import Issue
+from newsletter.delivery.partitions import open_partition
+from newsletter.models import Batch, Delivery, Issue, Outcome
 from newsletter.rendering.render import save_render
 from subscribers.models import Suppression
 from subscribers.suppression import suppress
@@ -152,3 +155,80 @@ def test_a_test_mail_goes_to_one_address_and_leaves_the_issue_alone(desk: Client
     assert issue.status == "draft"
 
     assert desk.post(reverse("desk:test", args=[issue.pk]), {"address": "nobody"}).status_code == 422
+
+
+def test_a_started_issue_shows_one_button_that_takes_it_back(
+    desk: Client, issue: Issue, settings: LazySettings
+) -> None:
+    settings.UNDO_SECONDS = 30
+    assert "It starts in 30 seconds: until then you can undo it." in ask(desk, issue, "send")
+    page = act(desk, issue, "send")
+    assert 'id="act-undo"' in page
+    assert 'id="act-cancel"' not in page
+    assert "Until then the start can be undone." in page
+    assert "Undone. Nobody has got anything" in act(desk, issue, "undo")
+    assert (issue.status, issue.scheduled_at) == ("draft", None)
+
+
+def test_an_undo_that_comes_too_late_says_so_at_the_desk(desk: Client, issue: Issue) -> None:
+    on_its_way(issue, "sending")
+    assert "It is too late to undo" in act(desk, issue, "undo")
+    assert issue.status == "sending"
+
+
+def deliver(issue: Issue, *outcomes: Outcome) -> None:
+    """A sent issue with one delivery of each outcome, in one batch."""
+    on_its_way(issue, "sent")
+    Issue.objects.update(candidates_count=len(outcomes), recipients_count=len(outcomes), skipped_count=0)
+    Batch.objects.create(issue=issue, number=1, status="submitted", recipients_count=len(outcomes), key=uuid.uuid4())
+    open_partition(issue.pk)
+    for person, outcome in enumerate(outcomes, start=1):
+        Delivery.objects.create(subscriber_id=person, issue_id=issue.pk, batch_number=1, outcome=outcome, reason="x")
+
+
+def outcomes(issue: Issue) -> list[int]:
+    return list(Delivery.objects.filter(issue_id=issue.pk).order_by("subscriber_id").values_list("outcome", flat=True))
+
+
+def test_the_failed_go_again_and_the_refused_only_if_asked_for(desk: Client, issue: Issue) -> None:
+    deliver(issue, Outcome.FAILED, Outcome.REJECTED, Outcome.SUBMITTED)
+    page = ask(desk, issue, "retry")
+    assert "It goes once more to the 1 person whose delivery failed" in page
+    assert "A server refused 1 person" in page
+    act(desk, issue, "retry")
+    assert outcomes(issue) == [Outcome.WITH_BATCH, Outcome.REJECTED, Outcome.SUBMITTED]
+    assert issue.status == "sending"
+    act(desk, issue, "retry", with_rejected="on")
+    assert "nothing was changed" in act(desk, issue, "retry").lower()
+
+
+def test_the_uncertain_are_sent_to_again_or_counted_as_submitted(desk: Client, issue: Issue) -> None:
+    deliver(issue, Outcome.UNCERTAIN, Outcome.SUBMITTED)
+    assert "get it twice" in ask(desk, issue, "resend")
+    assert "1 person of whom nobody knows count" in ask(desk, issue, "accept")
+    act(desk, issue, "accept")
+    assert outcomes(issue) == [Outcome.SUBMITTED, Outcome.SUBMITTED]
+    assert "No mail leaves" not in ask(desk, issue, "accept"), "there is nobody left to ask about"
+    Delivery.objects.filter(subscriber_id=1).update(outcome=Outcome.UNCERTAIN)
+    act(desk, issue, "resend")
+    assert outcomes(issue) == [Outcome.WITH_BATCH, Outcome.SUBMITTED]
+
+
+def test_acts_upon_deliveries_show_only_where_they_find_somebody(desk: Client, issue: Issue) -> None:
+    deliver(issue, Outcome.SUBMITTED)
+    page = desk.get(reverse("desk:watch", args=[issue.pk])).content.decode()
+    assert not any(f'id="act-{name}"' in page for name in ("retry", "resend", "accept"))
+
+
+def test_an_issue_is_scheduled_for_each_readers_own_hour_after_a_preview(desk: Client, issue: Issue) -> None:
+    make_confirmed(issue.mailing_list, timezone="America/New_York")
+    local = NEXT_YEAR | {"is_local": "on"}
+    page = ask(desk, issue, "schedule", **local)
+    assert "of each reader&#x27;s own clock" in page or "of each reader's own clock" in page
+    assert "2099-11-24 09:00 KST" in page
+    assert "2099-11-24 23:00 KST" in page  # nine in New York
+    assert 'name="is_local" value="True"' in page
+    act(desk, issue, "schedule", **NEXT_YEAR, is_local="True")
+    assert (issue.status, issue.local_time) == ("scheduled", "2099-11-24T09:00")
+    assert "checked" in ask(desk, issue, "schedule")
+    assert "has passed everywhere" in ask(desk, issue, "schedule", **(local | {"day": "2020-01-01"}))
