@@ -8,7 +8,8 @@ import threading
 from django.conf import settings
 
 from newsletter.delivery.compose import IssueTemplate, Recipient
-from newsletter.delivery.smtp import ConnectionLostError, Envelope, Fate, SmtpRefusedError, SmtpServer, SmtpSession
+from newsletter.delivery.fates import Fate
+from newsletter.delivery.smtp import ConnectionLostError, Envelope, SmtpRefusedError, SmtpServer, SmtpSession
 from newsletter.delivery.window import Window
 from newsletter.models import Issue
 
