@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 import zoneinfo
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import environ
+import idna
 
 # WAL alone gave 565 "database is locked" of 1,200 writes by several processes; IMMEDIATE transactions gave none.
 # synchronous=FULL: a checkpoint says which mails may have left, so it must survive a power cut, not only a kill.
@@ -59,6 +61,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _ascii_domain(domain: str) -> str:
+    """As it stands on the wire."""
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        return domain
+
+
 class CheckedEnv:
     """Values of the environment; `wrong` holds one sentence for each that cannot be used."""
 
@@ -89,6 +99,19 @@ class CheckedEnv:
             self.wrong.append(f'{name} is "{raw}". Write a whole number from {low} to {high}.')
             return default
         return int(raw)
+
+    def domain_rates(self, name: str) -> dict[str, tuple[str, float]]:
+        """Of each domain: the name its group shares, and recipients a second. Written naver.com=20 hanmail.net,daum.net=10"""
+        rates: dict[str, tuple[str, float]] = {}
+        for word in self.text(name, default="").split():
+            domains, found, raw = word.lower().rpartition("=")
+            names = [domain.strip(".@") for domain in domains.split(",")]
+            good = re.fullmatch(r"\d{1,6}(\.\d{1,3})?", raw) is not None and float(raw) > 0
+            if not (good and found and all(names)):
+                self.wrong.append(f'{name} has "{word}". Write a domain and recipients a second, such as naver.com=20.')
+                continue
+            rates |= {_ascii_domain(domain): (_ascii_domain(names[0]), float(raw)) for domain in names}
+        return rates
 
     def choice(self, name: str, *, default: str, among: Sequence[str]) -> str:
         """One of a few words."""

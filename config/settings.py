@@ -72,6 +72,9 @@ RETENTION_DAYS = env.number(
     "RETENTION_DAYS", default=90, low=1, high=36500
 )  # deliveries, clicks, feedback; counters stay
 MISSED_SCHEDULE_HOURS = env.number("MISSED_SCHEDULE_HOURS", default=24, low=1, high=8760)
+# Recipients a second of a receiving domain, over all workers: naver.com=20 hanmail.net,daum.net=10 (a group shares its rate).
+DOMAIN_RATES = env.domain_rates("DOMAIN_RATES")
+BREAKER_ERRORS = env.number("BREAKER_ERRORS", default=20, low=2, high=10000)  # refusals in a row; then only probes
 
 # --- Celery: the queue is only a doorbell -----------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL or "memory://"

@@ -327,3 +327,46 @@ class EngagementHour(models.Model):
 
     def __str__(self) -> str:
         return f"issue {self.issue_id} at {self.hour_at:%Y-%m-%d %H}:00"
+
+
+class PaceBucket(models.Model):
+    """How far a pace is used up, where there is no Redis to know it (delivery/buckets.py)."""
+
+    name = models.CharField(max_length=300, primary_key=True)  # a provider, or the first domain of a group
+    used_until = models.BigIntegerField()  # microseconds since 1970 on the database's clock
+    granted = models.PositiveIntegerField(default=0)  # by the last call, which reads it back in its own transaction
+
+    def __str__(self) -> str:
+        return f"pace of {self.name}"
+
+
+class ProviderState(models.Model):
+    """Whether a provider takes mail now, as all workers know it: its rest after a 429, and its breaker."""
+
+    class Breaker(models.TextChoices):
+        CLOSED = "closed", _("Takes mail")
+        OPEN = "open", _("Not asked for now")
+        HALF_OPEN = "half_open", _("Being probed")
+
+    name = models.CharField(max_length=40, primary_key=True)
+    resting_until = models.DateTimeField(null=True, blank=True)  # a 429 has asked for it
+    breaker = models.CharField(max_length=10, choices=Breaker, default=Breaker.CLOSED)
+    errors_count = models.PositiveIntegerField(default=0)  # calls refused since the last one accepted
+    words = models.CharField(max_length=500, blank=True)  # the provider's, with the last refusal
+    pause_seconds = models.PositiveIntegerField(default=0)  # before the next probe; grows with each that fails
+    probe_at = models.DateTimeField(
+        null=True, blank=True
+    )  # open: the next probe; half open: when its probe is given up
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="provider_breaker_known", condition=Q(breaker__in=["closed", "open", "half_open"])
+            ),
+            models.CheckConstraint(
+                name="provider_breaker_has_a_probe", condition=Q(breaker="closed") | Q(probe_at__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.breaker}"

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 _RESEND_LIMIT = 200  # confirmations a minute at most: a broken mail server must not make a flood when it is back
 _RESEND_HOURS = 24
+_COUNTDOWN_SECONDS = 60  # no task waits longer in the queue: the clock reads the database
+_LATER_SECONDS = 0.1  # than the row's own time, so that the bell does not ring before it
 
 
 @shared_task
@@ -45,11 +47,15 @@ def ring_batches() -> None:
 
 @shared_task
 def send_batch(batch_id: int) -> None:
-    """Submits one batch, then rings for the next, or for the end."""
+    """Submits one batch, then rings for the next, or for the end; one that has to wait is rung for when its turn has come."""
     result = sender.send_batch(batch_id)
-    if result is not None:
+    if result is None:
+        return
+    if result.wait_seconds is None:
         _ring(result.issue_id)
-        finish_issues.delay()
+    elif result.wait_seconds < _COUNTDOWN_SECONDS:
+        ring_batches.apply_async(countdown=result.wait_seconds + _LATER_SECONDS)
+    finish_issues.delay()
 
 
 @shared_task

@@ -7,18 +7,22 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
 
+from newsletter.delivery.breaker import Wait
 from newsletter.delivery.claims import Claim, LeaseLostError, claim_batch, from_now, write_batch
-from newsletter.delivery.stopping import must_stop
+from newsletter.delivery.pacing import Gate
 from newsletter.delivery.streaming import submit_deferred, submit_waiting
+from newsletter.delivery.turns import Turns, held_of
 from newsletter.models import Batch, Delivery, Issue, Outcome
 
 log = logging.getLogger(__name__)
 
 _DEFERRALS_LIMIT = 8  # with doubling pauses from a minute up to an hour: about four hours of trying
 _RETRY_FIRST_SECONDS, _RETRY_MOST_SECONDS = 15, 3600
+_WAIT_LEAST_SECONDS = 0.5  # a turn that is nearer than that is not worth another claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class BatchResult:
 
     issue_id: int
     finished: bool
+    wait_seconds: float | None = None  # until the pace or the provider lets it go on
 
 
 def send_batch(batch_id: int) -> BatchResult | None:
@@ -35,23 +40,28 @@ def send_batch(batch_id: int) -> BatchResult | None:
     if claim is None:
         return None
     issue = Issue.objects.select_related("mailing_list").get(pk=claim.issue_id)
+    gate = Gate(settings.EMAIL.provider)
     try:
-        error = submit_waiting(claim, issue)
-        if not error and not must_stop(claim.issue_id):
-            error = submit_deferred(claim, issue)
-        return _release(claim, error)
+        turns = Turns(claim, gate)
+        error = submit_waiting(claim, issue, gate) if not gate.is_shut else ""
+        while not error and (ids := turns.next()):
+            error = submit_deferred(claim, issue, gate, ids)
+        return _release(claim, error, gate.wait or turns.wait)
     except LeaseLostError:
         log.warning("batch.lease_lost issue=%d batch=%d", claim.issue_id, claim.number)
         return None
+    finally:
+        gate.leave()
 
 
-def _release(claim: Claim, error: str) -> BatchResult:
+def _release(claim: Claim, error: str, wait: Wait | None) -> BatchResult:
     """Hands the batch back: submitted when nothing of it waits, else pending with the time of the next attempt."""
     rows = Delivery.objects.filter(issue_id=claim.issue_id, batch_number=claim.number)
     batch = Batch.objects.get(pk=claim.batch_id)
     waiting = rows.filter(outcome=Outcome.WITH_BATCH, subscriber_id__gt=batch.position).exists()
     deferred = rows.filter(outcome=Outcome.DEFERRED)
-    if deferred.exists() and batch.errors_count >= _DEFERRALS_LIMIT and not waiting:
+    is_held = held_of(claim).exists()
+    if deferred.exists() and batch.errors_count >= _DEFERRALS_LIMIT and not waiting and not is_held and not wait:
         deferred.update(outcome=Outcome.FAILED)  # the reason on the row is the server's last word
     is_deferred = deferred.exists()
     if not waiting and not is_deferred:
@@ -61,7 +71,9 @@ def _release(claim: Claim, error: str) -> BatchResult:
         )
         return BatchResult(claim.issue_id, finished=True)
     fields: dict[str, object] = {"status": Batch.Status.PENDING, "lease_until": None, "rung_at": None}
-    if error or is_deferred:
+    if wait is not None and not error:  # nobody's fault: no error is counted
+        fields |= {"error": wait.reason[:500], "retry_at": from_now(max(wait.seconds, _WAIT_LEAST_SECONDS))}
+    elif error or (is_deferred and not is_held):
         pause = min(_RETRY_FIRST_SECONDS * 2**batch.errors_count, _RETRY_MOST_SECONDS)
         fields |= {
             "errors_count": F("errors_count") + 1,
@@ -73,4 +85,4 @@ def _release(claim: Claim, error: str) -> BatchResult:
             "batch.postponed issue=%d batch=%d seconds=%d reason=%s", claim.issue_id, claim.number, pause, error
         )
     write_batch(claim, **fields)
-    return BatchResult(claim.issue_id, finished=False)
+    return BatchResult(claim.issue_id, finished=False, wait_seconds=wait.seconds if wait else None)

@@ -19,3 +19,8 @@ def must_stop(issue_id: int) -> bool:
     if _stopping.is_set():
         return True
     return not Issue.objects.filter(pk=issue_id, status=Issue.Status.SENDING).exists()
+
+
+def pause(seconds: float) -> None:
+    """Sleeps so long, or until this process is asked to stop; at most half a second, so that a pause or a cancel is seen."""
+    _stopping.wait(min(seconds, 0.5))

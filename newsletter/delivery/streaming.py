@@ -14,10 +14,12 @@ from django.db import transaction
 from newsletter.delivery.claims import Claim, renew_lease
 from newsletter.delivery.compose import Recipient
 from newsletter.delivery.fates import Fate
+from newsletter.delivery.pacing import Gate
 from newsletter.delivery.recipients import load_reachable
 from newsletter.delivery.recording import deliveries_of, record_fates
 from newsletter.delivery.smtp_pool import start_connections
 from newsletter.delivery.stopping import must_stop
+from newsletter.delivery.turns import hold_back
 from newsletter.delivery.window import Window
 from newsletter.models import Delivery, Issue, Outcome
 
@@ -47,7 +49,7 @@ class _Pace:
         return self._size
 
 
-def submit_waiting(claim: Claim, issue: Issue) -> str:
+def submit_waiting(claim: Claim, issue: Issue, gate: Gate) -> str:
     """First pass: everyone above the batch's position. Gives the error that ended it early, or an empty text."""
     ids = list(
         Delivery.objects.filter(
@@ -59,26 +61,32 @@ def submit_waiting(claim: Claim, issue: Issue) -> str:
         .order_by("subscriber_id")
         .values_list("subscriber_id", flat=True)
     )
-    recipients = load_reachable(claim, ids, issue.mailing_list)
+    recipients = hold_back(claim, load_reachable(claim, ids, issue.mailing_list))
     if not recipients:
         return ""
     window = Window(len(recipients))
     pace = _Pace()
+    opened = 0
 
     def checkpoint() -> None:
+        nonlocal opened
         position, fates = window.settled_since()
+        gate.note(fates.values())
         size = pace.window_size(position)
-        limit = min(position + size, len(recipients))
+        limit = opened + gate.open(min(position + size, len(recipients)) - opened)
         settled_id = recipients[position - 1].subscriber_id if position else claim.position
         with transaction.atomic():
-            reserved = max(settled_id, recipients[limit - 1].subscriber_id)
+            reserved = max(settled_id, recipients[limit - 1].subscriber_id if limit else 0)
             renew_lease(claim, position=settled_id, reserved=reserved, **_progress(position))
             record_fates(
                 claim, recipients, ((index, *fate) for index, fate in fates.items() if fate[0] is not Fate.ACCEPTED)
             )
+        opened = limit
         window.open_up_to(limit, wake_every=size // 2)
+        if gate.is_shut or (gate.is_spent and position >= opened):
+            window.close()
 
-    _run(claim, issue, recipients, window, checkpoint)
+    _run(claim, issue, recipients, window, checkpoint, gate)
     # What was settled beyond a gap is written one by one: the gap waits, its neighbours do not go again.
     with transaction.atomic():
         position, fates = window.settled_since()
@@ -88,15 +96,13 @@ def submit_waiting(claim: Claim, issue: Issue) -> str:
             claim, recipients, ((index, *fate) for index, fate in fates.items() if fate[0] is not Fate.ACCEPTED)
         )
         record_fates(claim, recipients, window.leftovers())
-    return window.error if window.position < window.count else ""
+    error = window.error if window.position < window.count else ""
+    gate.note([*fates.values(), *((fate, words) for _, fate, words in window.leftovers())], error)
+    return error
 
 
-def submit_deferred(claim: Claim, issue: Issue) -> str:
-    """Second pass: those whom a server put off at an earlier claim. Called uncertain before they go on the wire."""
-    rows = Delivery.objects.filter(issue_id=claim.issue_id, batch_number=claim.number, outcome=Outcome.DEFERRED)
-    if claim.errors_count == 0:  # they were put off a moment ago, in this very claim
-        return ""
-    ids = list(rows.order_by("subscriber_id").values_list("subscriber_id", flat=True))
+def submit_deferred(claim: Claim, issue: Issue, gate: Gate, ids: list[int]) -> str:
+    """Second pass: these people, whose turn it is (turns.py). Called uncertain before they go on the wire."""
     recipients = load_reachable(claim, ids, issue.mailing_list)
     if not recipients:
         return ""
@@ -107,7 +113,7 @@ def submit_deferred(claim: Claim, issue: Issue) -> str:
         )
     window = Window(len(recipients))
     window.open_up_to(len(recipients), wake_every=len(recipients))
-    _run(claim, issue, recipients, window, lambda: renew_lease(claim))
+    _run(claim, issue, recipients, window, lambda: renew_lease(claim), gate)
     with transaction.atomic():
         renew_lease(claim)
         _, fates = window.settled_since()
@@ -115,24 +121,31 @@ def submit_deferred(claim: Claim, issue: Issue) -> str:
         record_fates(claim, recipients, known)
         unsent = set(range(len(recipients))) - {index for index, *_ in known}
         record_fates(claim, recipients, [(index, Fate.DEFERRED, window.error) for index in unsent])
-    return window.error if unsent else ""
+    error = window.error if unsent else ""
+    gate.note([(fate, words) for _, fate, words in known], error)
+    return error
 
 
 def _run(
-    claim: Claim, issue: Issue, recipients: list[Recipient], window: Window, checkpoint: Callable[[], None]
+    claim: Claim,
+    issue: Issue,
+    recipients: list[Recipient],
+    window: Window,
+    checkpoint: Callable[[], None],
+    gate: Gate,
 ) -> None:
     """Opens the connections and watches them until all have ended; checkpoints as they go."""
     checkpoint()
     connections = start_connections(issue, recipients, window)
     try:
         renewed = looked = time.monotonic()
-        while window.wait(_GLANCE_SECONDS):
+        while window.wait(gate.pause(_GLANCE_SECONDS)):
             now = time.monotonic()
             if now - looked >= _GLANCE_SECONDS:
                 looked = now
                 if must_stop(claim.issue_id):
                     window.close()
-            if window.has_progress() or now - renewed > settings.LEASE_SECONDS / 3:
+            if window.has_progress() or gate.is_due() or now - renewed > settings.LEASE_SECONDS / 3:
                 checkpoint()
                 renewed = now
     finally:
