@@ -116,7 +116,12 @@ def _take_from_database(bucket: Bucket, wanted: int) -> Grant:
     now, least, greatest = (words[connection.vendor] for words in (_CLOCKS, _LEAST, _GREATEST))
     base = f"{greatest}(used_until, {now})"
     free = f"{greatest}(0, {least}(%(wanted)s, ({now} + %(burst)s - {base}) / %(interval)s))"
-    values: dict[str, str | int] = {"name": bucket.name, "wanted": wanted, "burst": bucket.burst, "interval": bucket.interval}
+    values: dict[str, str | int] = {
+        "name": bucket.name,
+        "wanted": wanted,
+        "burst": bucket.burst,
+        "interval": bucket.interval,
+    }
     take_some = (
         f"UPDATE newsletter_pacebucket SET granted = {free}, used_until = {base} + %(interval)s * {free} "
         "WHERE name = %(name)s"

@@ -45,7 +45,10 @@ def batches_to_ring(issue_id: int | None = None) -> list[int]:
         pending = Batch.objects.filter(issue_id=pk, status=Batch.Status.PENDING)
         hanging = pending.filter(rung_at__gte=heard_before).count()
         silent = pending.filter(Q(rung_at__isnull=True) | Q(rung_at__lt=heard_before))
-        due = silent.filter(Q(retry_at__isnull=True) | Q(retry_at__lte=Now())).order_by("number")
+        due = silent.filter(Q(retry_at__isnull=True) | Q(retry_at__lte=Now())).order_by(
+            "attempts",
+            "number",  # the fresh ones first: who waits for a pace must not keep the others waiting
+        )
         next_ids = list(due.values_list("pk", flat=True)[: max(0, RING_AHEAD - hanging)])
         ids += [batch_id for batch_id in next_ids if silent.filter(pk=batch_id).update(rung_at=Now())]
     return ids

@@ -63,6 +63,7 @@ class Turns:
         self._claim = claim
         self._gate = gate
         self._until = time.monotonic() + _SLICE_SECONDS
+        self._has_had_a_turn = False
         # Put off at an earlier claim, never in this very one; and only when no held ones have cut its pause short.
         self._late: list[int] = []
         if claim.errors_count and not held_of(claim).exists():
@@ -75,7 +76,13 @@ class Turns:
         Waits for a turn only where no fresh batch could use this worker better.
         """
         while not must_stop(self._claim.issue_id) and not self._gate.is_shut:
-            ids, wait = self._take_late() if self._late else self._take_held()
+            if self._late:
+                ids, wait = self._take_late()
+            elif self._has_had_a_turn and _fresh_batches_wait():
+                ids, wait = [], Wait(0, _("goes on after the batches that nobody has begun yet"))
+            else:
+                ids, wait = self._take_held()
+                self._has_had_a_turn = bool(ids)
             if ids or wait is None:
                 return ids
             if wait.seconds > _PATIENCE_SECONDS or time.monotonic() > self._until or _fresh_batches_wait():

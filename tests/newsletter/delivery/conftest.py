@@ -81,6 +81,11 @@ def make_sending_issue(readers: int, **fields: Any) -> Issue:
         text=f"안녕하세요\n.점\nhttps://news.example.org/u/{token}\n",
         **fields,
     )
+    return freeze_issue(issue)
+
+
+def freeze_issue(issue: Issue) -> Issue:
+    """The same issue with its audience frozen and its batches waiting."""
     Issue.objects.filter(pk=issue.pk).update(status=Issue.Status.SCHEDULED, scheduled_at=Now(), rendered_at=Now())
     assert prepare_issue(issue.pk)
     issue.refresh_from_db()
