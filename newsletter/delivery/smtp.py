@@ -183,6 +183,8 @@ class SmtpSession:
                     current = next_envelope()
                     if current is not None:
                         opened = self._open_envelope(b"RSET\r\n" + self._envelope_commands(current), resets=1)
+                    else:  # the connection is kept: its next MAIL must not find this one open
+                        self._ask(b"RSET")
                     continue
                 following = next_envelope() if self.pipelining else None
                 body_left = True

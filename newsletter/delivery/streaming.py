@@ -82,7 +82,7 @@ def submit_waiting(claim: Claim, issue: Issue, gate: Gate) -> str:
                 claim, recipients, ((index, *fate) for index, fate in fates.items() if fate[0] is not Fate.ACCEPTED)
             )
         opened = limit
-        window.open_up_to(limit, wake_every=size // 2)
+        window.open_up_to(limit, wake_every=min(size // 2, limit - position))
         if gate.is_shut or (gate.is_spent and position >= opened):
             window.close()
 

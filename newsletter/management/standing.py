@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from wcwidth import wcswidth
 
 from newsletter.desk.watching import say_reason
+from newsletter.management.pace_words import say_what_waits
 from newsletter.models import Batch, Issue, Outcome
 from newsletter.tracking.stats import BalanceSheet, Undelivered, balance_sheet, not_delivered, reasons
 
@@ -96,6 +97,7 @@ def _find_obstacles(issue: Issue, now: datetime) -> Iterator[str]:
         case Status.CANCELLED if issue.status_reason:
             yield _("It was cancelled: %(reason)s") % {"reason": issue.status_reason}
         case Status.SENDING:
+            yield from say_what_waits(issue)
             yield from _find_batch_obstacles(issue, now)
 
 

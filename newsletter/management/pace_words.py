@@ -1,0 +1,36 @@
+"""What holds an issue back though nothing is broken here, in sentences for `manage.py issue status`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from newsletter.delivery.breaker import Breaker, say_refusals
+from newsletter.models import Issue, ProviderState
+
+
+def say_what_waits(issue: Issue) -> Iterator[str]:
+    """Providers that refuse or have asked to wait."""
+    yield from _say_providers(issue)
+
+
+def _say_providers(issue: Issue) -> Iterator[str]:
+    from newsletter.management.standing import show_time  # standing asks us, and lends its clock
+
+    troubled = ProviderState.objects.filter(~Q(breaker=Breaker.CLOSED) | Q(resting_until__gt=Now()))
+    for state in troubled.annotate(now=Now()).order_by("name"):
+        if state.breaker == Breaker.HALF_OPEN:
+            yield _("%(refusals)s; a few mails are being tried now.") % {"refusals": say_refusals(state)}
+        elif state.breaker == Breaker.OPEN:
+            yield _("%(refusals)s; next try at %(time)s.") % {
+                "refusals": say_refusals(state),
+                "time": show_time(state.probe_at, issue),
+            }
+        if state.resting_until and state.resting_until > state.now:
+            yield _("%(provider)s has asked to wait (429); next try at %(time)s.") % {
+                "provider": state.name,
+                "time": show_time(state.resting_until, issue),
+            }
