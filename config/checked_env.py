@@ -100,6 +100,25 @@ class CheckedEnv:
             return default
         return int(raw)
 
+    def percent(self, name: str, *, default: str) -> float:
+        """A share from 0 to 100, with up to three decimals."""
+        raw = self.text(name, default=default)
+        if re.fullmatch(r"\d{1,3}(\.\d{1,3})?", raw) is None or float(raw) > 100:
+            self.wrong.append(f'{name} is "{raw}". Write a percentage from 0 to 100, such as {default}; 0 never halts.')
+            return float(default)
+        return float(raw)
+
+    def stages(self, name: str, *, default: str) -> tuple[tuple[float, int], ...]:
+        """(percent, seconds to wait after it) of each stage but the last. Written 1% 30m 10% 60m"""
+        raw = self.text(name, default=default)
+        found = re.fullmatch(r"(?:\d{1,2}(?:\.\d{1,2})?% +\d{1,5}[mh]\s*)+", raw)
+        pairs = re.findall(r"([\d.]+)% +(\d+)([mh])", raw) if found else []
+        stages = tuple((float(share), int(count) * (60 if unit == "m" else 3600)) for share, count, unit in pairs)
+        if not stages or sum(share for share, _ in stages) >= 100 or not all(share for share, _ in stages):
+            self.wrong.append(f'{name} is "{raw}". Write shares and the waits after them, such as {default}.')
+            return ()
+        return stages
+
     def domain_rates(self, name: str) -> dict[str, tuple[str, float]]:
         """Of each domain: the name its group shares, and recipients a second. Written naver.com=20 hanmail.net,daum.net=10"""
         rates: dict[str, tuple[str, float]] = {}

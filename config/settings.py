@@ -74,6 +74,14 @@ RETENTION_DAYS = env.number(
 MISSED_SCHEDULE_HOURS = env.number("MISSED_SCHEDULE_HOURS", default=24, low=1, high=8760)
 # Recipients a second of a receiving domain, over all workers: naver.com=20 hanmail.net,daum.net=10 (a group shares its rate).
 DOMAIN_RATES = env.domain_rates("DOMAIN_RATES")
+# An issue halts by itself where a provider would begin to look into it: Amazon SES reviews at 5 % bounces and 0.1 % complaints
+# (and stops an account at 10 % and 0.5 %); Gmail and Yahoo ask for less than 0.1 % spam reports, and never 0.3 %.
+HALT_BOUNCE_PERCENT = env.percent("HALT_BOUNCE_PERCENT", default="5")
+HALT_COMPLAINT_PERCENT = env.percent("HALT_COMPLAINT_PERCENT", default="0.1")
+HALT_ERROR_PERCENT = env.percent(
+    "HALT_ERROR_PERCENT", default="10"
+)  # given up or unanswered: ours, half of what none could miss
+HALT_SAMPLE = env.number("HALT_SAMPLE", default=200, low=1, high=1000000)  # recipients, before which no rate is judged
 BREAKER_ERRORS = env.number("BREAKER_ERRORS", default=20, low=2, high=10000)  # refusals in a row; then only probes
 
 # --- Celery: the queue is only a doorbell -----------------------------------------------------------------------------

@@ -64,6 +64,9 @@ class Issue(models.Model):
     claimed_at = models.DateTimeField(null=True, blank=True)  # when a worker began to prepare it
     sending_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    halt_percents = models.JSONField(
+        default=dict, blank=True
+    )  # at which rates it was halted: who resumes it accepts them
     pruned_at = models.DateTimeField(null=True, blank=True)  # when its deliveries went; IssueStats keeps their counts
     candidates_count = models.PositiveIntegerField(null=True, blank=True)
     recipients_count = models.PositiveIntegerField(null=True, blank=True)
@@ -146,6 +149,8 @@ class Batch(models.Model):
     provider = models.CharField(max_length=40, blank=True)
     provider_message_id = models.CharField(max_length=200, blank=True)
     error = models.CharField(max_length=500, blank=True)
+    refused_count = models.PositiveIntegerField(default=0)  # as of its last release: what delivery/halting.py judges
+    failed_count = models.PositiveIntegerField(default=0)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

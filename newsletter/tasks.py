@@ -13,7 +13,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from newsletter.delivery import lifecycle, preparing, recovery, sender, transactional
+from newsletter.delivery import halting, lifecycle, preparing, recovery, sender, transactional
 from newsletter.tracking import fold, retention
 from subscribers.signup import confirmations_due
 
@@ -69,6 +69,12 @@ def sweep_batches() -> None:
 def finish_issues() -> None:
     """The clock, and the last batch: issues whose accounts balance are sent."""
     recovery.finish_issues()
+
+
+@shared_task
+def halt_issues() -> None:
+    """The clock: issues that bounce, annoy or fail too much are paused."""
+    halting.halt_issues()
 
 
 @shared_task

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from newsletter.delivery.breaker import Wait
 from newsletter.delivery.claims import Claim, LeaseLostError, claim_batch, from_now, write_batch
+from newsletter.delivery.halting import count_troubles
 from newsletter.delivery.pacing import Gate
 from newsletter.delivery.streaming import submit_deferred, submit_waiting
 from newsletter.delivery.turns import Turns, held_of
@@ -65,12 +66,20 @@ def _release(claim: Claim, error: str, wait: Wait | None) -> BatchResult:
         deferred.update(outcome=Outcome.FAILED)  # the reason on the row is the server's last word
     is_deferred = deferred.exists()
     if not waiting and not is_deferred:
-        write_batch(claim, status=Batch.Status.SUBMITTED, lease_until=None, error="", finished_at=Now())
+        write_batch(
+            claim,
+            status=Batch.Status.SUBMITTED,
+            lease_until=None,
+            error="",
+            finished_at=Now(),
+            **count_troubles(claim),
+        )
         log.info(
             "batch.submitted issue=%d batch=%d recipients=%d", claim.issue_id, claim.number, batch.recipients_count
         )
         return BatchResult(claim.issue_id, finished=True)
     fields: dict[str, object] = {"status": Batch.Status.PENDING, "lease_until": None, "rung_at": None}
+    fields |= count_troubles(claim)
     if wait is not None and not error:  # nobody's fault: no error is counted
         fields |= {"error": wait.reason[:500], "retry_at": from_now(max(wait.seconds, _WAIT_LEAST_SECONDS))}
     elif error or (is_deferred and not is_held):
