@@ -32,6 +32,7 @@ app.conf.beat_schedule = {
         "sweep_batches": float(settings.TICK_SECONDS),
         "finish_issues": float(settings.TICK_SECONDS),
         "halt_issues": float(settings.TICK_SECONDS),
+        "release_stages": float(settings.TICK_SECONDS),
         "fold_engagement": float(settings.TICK_SECONDS),
         "resend_confirmations": 60.0,
         "prune": 24 * 3600.0,

@@ -74,6 +74,10 @@ RETENTION_DAYS = env.number(
 MISSED_SCHEDULE_HOURS = env.number("MISSED_SCHEDULE_HOURS", default=24, low=1, high=8760)
 # Recipients a second of a receiving domain, over all workers: naver.com=20 hanmail.net,daum.net=10 (a group shares its rate).
 DOMAIN_RATES = env.domain_rates("DOMAIN_RATES")
+# A sample first, a wait to see what comes back, more, a wait, the rest: for issues that ask for it, or to more than STAGES_ABOVE
+# recipients (0: only those that ask). Bounces come within minutes, complaints within the hour.
+STAGES = env.stages("STAGES", default="1% 30m 10% 60m")
+STAGES_ABOVE = env.number("STAGES_ABOVE", default=0, low=0, high=100000000)
 # An issue halts by itself where a provider would begin to look into it: Amazon SES reviews at 5 % bounces and 0.1 % complaints
 # (and stops an account at 10 % and 0.5 %); Gmail and Yahoo ask for less than 0.1 % spam reports, and never 0.3 %.
 HALT_BOUNCE_PERCENT = env.percent("HALT_BOUNCE_PERCENT", default="5")

@@ -64,6 +64,9 @@ class Issue(models.Model):
     claimed_at = models.DateTimeField(null=True, blank=True)  # when a worker began to prepare it
     sending_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    send_in_stages = models.BooleanField(default=False)  # a sample first; or settings.STAGES_ABOVE says so for it
+    stage = models.PositiveSmallIntegerField(default=0)  # batches of stages up to this one may go
+    stage_out_at = models.DateTimeField(null=True, blank=True)  # when everybody in that stage had been tried
     halt_percents = models.JSONField(
         default=dict, blank=True
     )  # at which rates it was halted: who resumes it accepts them
@@ -142,6 +145,7 @@ class Batch(models.Model):
     reserved = models.PositiveBigIntegerField(default=0)  # may be on the wire up to this subscriber id
     attempts = models.PositiveIntegerField(default=0)  # claims so far; also the fence: an older claim is not believed
     errors_count = models.PositiveIntegerField(default=0)  # failures in a row without progress
+    stage = models.PositiveSmallIntegerField(default=0)  # waits until its issue's stage has come to it
     key = models.UUIDField(unique=True)  # idempotency key at providers that take one
     lease_until = models.DateTimeField(null=True, blank=True)
     retry_at = models.DateTimeField(null=True, blank=True)

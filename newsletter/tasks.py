@@ -13,7 +13,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from newsletter.delivery import halting, lifecycle, preparing, recovery, sender, transactional
+from newsletter.delivery import halting, lifecycle, preparing, recovery, sender, staging, transactional
 from newsletter.tracking import fold, retention
 from subscribers.signup import confirmations_due
 
@@ -75,6 +75,13 @@ def finish_issues() -> None:
 def halt_issues() -> None:
     """The clock: issues that bounce, annoy or fail too much are paused."""
     halting.halt_issues()
+
+
+@shared_task
+def release_stages() -> None:
+    """The clock: the next stage of an issue whose sample has come back in order."""
+    for issue_id in staging.release_due_stages():
+        _ring(issue_id)
 
 
 @shared_task

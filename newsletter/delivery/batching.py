@@ -8,6 +8,7 @@ from django.db.models import Count
 from django.db.models.functions import Now
 
 from newsletter.delivery.lifecycle import NotAllowed, move_issue
+from newsletter.delivery.staging import assign_stages
 from newsletter.models import Batch, Delivery, Issue, IssueStats
 
 
@@ -20,6 +21,7 @@ def cut_batches(issue: Issue) -> int:
         .order_by("batch_number")
     )
     batches = [Batch(issue=issue, number=number, recipients_count=size, key=uuid.uuid4()) for number, size in sizes]
+    assign_stages(issue, batches)
     Batch.objects.bulk_create(batches, batch_size=500)
     return len(batches)
 

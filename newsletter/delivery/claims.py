@@ -44,7 +44,9 @@ def claim_batch(batch_id: int) -> Claim | None:
     """Takes a pending batch of an issue that is being sent; of several workers exactly one gets it."""
     # EXISTS, not a join: Django would turn a join into `id IN (subquery)`, which PostgreSQL does not check again for the
     # second of two racing workers, and both would hold the batch.
-    is_sending = Exists(Issue.objects.filter(pk=OuterRef("issue_id"), status=Issue.Status.SENDING))
+    is_sending = Exists(
+        Issue.objects.filter(pk=OuterRef("issue_id"), status=Issue.Status.SENDING, stage__gte=OuterRef("stage"))
+    )
     with transaction.atomic():
         claimed = Batch.objects.filter(
             Q(retry_at__isnull=True) | Q(retry_at__lte=Now()), is_sending, pk=batch_id, status=Batch.Status.PENDING

@@ -41,8 +41,8 @@ def batches_to_ring(issue_id: int | None = None) -> list[int]:
         issues = issues.filter(pk=issue_id)
     ids: list[int] = []
     heard_before = timezone.now() - timedelta(seconds=_BELL_SECONDS)
-    for pk in issues.order_by("sending_at").values_list("pk", flat=True):
-        pending = Batch.objects.filter(issue_id=pk, status=Batch.Status.PENDING)
+    for pk, stage in issues.order_by("sending_at").values_list("pk", "stage"):
+        pending = Batch.objects.filter(issue_id=pk, status=Batch.Status.PENDING, stage__lte=stage)
         hanging = pending.filter(rung_at__gte=heard_before).count()
         silent = pending.filter(Q(rung_at__isnull=True) | Q(rung_at__lt=heard_before))
         due = silent.filter(Q(retry_at__isnull=True) | Q(retry_at__lte=Now())).order_by(

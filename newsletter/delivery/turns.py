@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
 from newsletter.delivery.breaker import Wait
@@ -170,4 +170,4 @@ def _domain_bucket(domain: str) -> Bucket | None:
 
 def _fresh_batches_wait() -> bool:
     fresh = Batch.objects.filter(status=Batch.Status.PENDING, attempts=0, issue__status=Issue.Status.SENDING)
-    return fresh.exists()
+    return fresh.filter(stage__lte=F("issue__stage")).exists()

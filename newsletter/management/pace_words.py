@@ -8,13 +8,38 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from newsletter.delivery import staging
 from newsletter.delivery.breaker import Breaker, say_refusals
 from newsletter.models import Issue, ProviderState
 
 
 def say_what_waits(issue: Issue) -> Iterator[str]:
-    """Providers that refuse or have asked to wait."""
+    """Providers that refuse or have asked to wait, and a stage that is not released yet."""
     yield from _say_providers(issue)
+    yield from _say_stage(issue)
+
+
+def _say_stage(issue: Issue) -> Iterator[str]:
+    from newsletter.management.standing import show_time
+
+    held = staging.held_count(issue)
+    if not held:
+        return
+    values = {
+        "held": held,
+        "stage": issue.stage + 1,
+        "stages": staging.stages_count(issue),
+        "time": show_time(staging.next_stage_at(issue), issue),
+        "slug": issue.slug,
+    }
+    if issue.stage_out_at is None:
+        yield _("Stage %(stage)d of %(stages)d is going out; %(held)d recipients wait for the next.") % values
+    else:
+        yield (
+            _("Stage %(stage)d of %(stages)d is out; %(held)d recipients wait until %(time)s to see what comes back.")
+            % values
+        )
+    yield _("To wait no longer: manage.py issue release %(slug)s") % values
 
 
 def _say_providers(issue: Issue) -> Iterator[str]:

@@ -120,7 +120,7 @@ def _find_batch_obstacles(issue: Issue, now: datetime) -> Iterator[str]:
     )
     if is_moving or issue.updated_at > silent_since:
         return
-    due = pending.exclude(retry_at__gt=now)
+    due = pending.filter(stage__lte=issue.stage).exclude(retry_at__gt=now)
     if due.filter(rung_at__gt=silent_since).exists():
         yield _("Its batches are rung for and nobody takes them. Is a worker for “issues” running?")
     elif due.exists():

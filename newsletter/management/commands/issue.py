@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 
 from newsletter import tasks
 from newsletter.content.send_time import SendTimeError, read_send_time
-from newsletter.delivery import lifecycle
+from newsletter.delivery import lifecycle, staging
 from newsletter.delivery.transactional import send_test
 from newsletter.management.recipient import tell_who
 from newsletter.management.standing import as_json, as_text, read_standing, show_time
@@ -28,7 +28,7 @@ from subscribers.addresses import AddressError
 class Command(BaseCommand):
     """One word says what is done; `manage.py issue WORD --help` explains each."""
 
-    help = "Looks at issues and moves them: list, status, who, test, schedule, send, pause, resume, cancel, unschedule."
+    help = "Looks at issues and moves them: list, status, who, test, schedule, send, pause, resume, cancel, unschedule, stages, release."
 
     def add_arguments(self, parser: CommandParser) -> None:
         words = parser.add_subparsers(dest="word", required=True, metavar="WORD")
@@ -59,6 +59,12 @@ class Command(BaseCommand):
         ):
             add(name, what, act).add_argument("--reason", default="", help="shown wherever the issue is")
         add("resume", "Lets a paused one go on.", self.resume)
+        add("release", "Lets the next stage of a staged one go now.", self.release).add_argument(
+            "--all", action="store_true", help="all of the rest, without further waits"
+        )
+        add("stages", "Whether it goes in stages: a sample first.", self.set_stages).add_argument(
+            "switch", choices=["on", "off"]
+        )
         add("unschedule", "Makes it a draft again, if nobody has got it yet.", self.unschedule)
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -141,6 +147,21 @@ class Command(BaseCommand):
         lifecycle.resume_issue(_find_issue(options["slug"]).pk)
         self._ring()
         self.stdout.write(_("It goes on."))
+
+    def release(self, options: dict[str, Any]) -> None:
+        """The next stage, or everybody."""
+        count = staging.release_stage(_find_issue(options["slug"]).pk, everything=options["all"])
+        self._ring()
+        self.stdout.write(_("Released: %(count)d recipients more may go.") % {"count": count})
+
+    def set_stages(self, options: dict[str, Any]) -> None:
+        """Before its audience is frozen."""
+        staging.set_stages(_find_issue(options["slug"]).pk, on=options["switch"] == "on")
+        self.stdout.write(
+            _("It goes in stages: %(stages)s, then the rest.") % {"stages": staging.say_stages()}
+            if options["switch"] == "on"
+            else _("It goes to everybody at once.")
+        )
 
     def cancel(self, options: dict[str, Any]) -> None:
         """For good, once anybody has got it."""
