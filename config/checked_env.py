@@ -9,6 +9,7 @@ import re
 import zoneinfo
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -118,6 +119,23 @@ class CheckedEnv:
             self.wrong.append(f'{name} is "{raw}". Write shares and the waits after them, such as {default}.')
             return ()
         return stages
+
+    def warm_ups(self, name: str) -> dict[str, tuple[date, tuple[int, ...]]]:
+        """Of each provider ("" for all): the first day, and recipients of that day and those after it.
+
+        Written 2026-12-01 50 100 200, or mailgun 2026-12-01 50 100; smtp 2026-12-08 20 40
+        """
+        found: dict[str, tuple[date, tuple[int, ...]]] = {}
+        for part in filter(None, map(str.strip, self.text(name, default="").split(";"))):
+            match = re.fullmatch(r"(?:([a-z0-9][a-z0-9_-]*) +)?(\d{4}-\d{2}-\d{2})((?: +\d{1,9})+)", part)
+            try:
+                first = date.fromisoformat(match[2] if match else "")
+            except ValueError:
+                self.wrong.append(f'{name} has "{part}". Write a day and figures, such as 2026-12-01 50 100 200 400.')
+                continue
+            assert match is not None
+            found[match[1] or ""] = (first, tuple(map(int, match[3].split())))
+        return found
 
     def domain_rates(self, name: str) -> dict[str, tuple[str, float]]:
         """Of each domain: the name its group shares, and recipients a second. Written naver.com=20 hanmail.net,daum.net=10"""

@@ -74,6 +74,9 @@ RETENTION_DAYS = env.number(
 MISSED_SCHEDULE_HOURS = env.number("MISSED_SCHEDULE_HOURS", default=24, low=1, high=8760)
 # Recipients a second of a receiving domain, over all workers: naver.com=20 hanmail.net,daum.net=10 (a group shares its rate).
 DOMAIN_RATES = env.domain_rates("DOMAIN_RATES")
+# Recipients of an issue that a new sending address may write to on its first day, its second, ...: 2026-12-01 50 100 200 400
+# Days begin at midnight in TIME_ZONE. After the last figure there is no limit but per_day in EMAIL_URL.
+WARMUP = env.warm_ups("WARMUP")
 # A sample first, a wait to see what comes back, more, a wait, the rest: for issues that ask for it, or to more than STAGES_ABOVE
 # recipients (0: only those that ask). Bounces come within minutes, complaints within the hour.
 STAGES = env.stages("STAGES", default="1% 30m 10% 60m")

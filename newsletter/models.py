@@ -379,3 +379,17 @@ class ProviderState(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.breaker}"
+
+
+class ProviderDay(models.Model):
+    """How many recipients of one day a provider has been given: reserved before they go, so a kill never lets out more."""
+
+    provider = models.CharField(max_length=40)
+    day = models.DateField()  # in settings.TIME_ZONE
+    reserved_count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["provider", "day"], name="provider_day_once")]
+
+    def __str__(self) -> str:
+        return f"{self.provider} on {self.day}"

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from django.conf import settings
 
-from newsletter.delivery import breaker
+from newsletter.delivery import breaker, warmup
+from newsletter.delivery.breaker import Wait
 from newsletter.delivery.buckets import Bucket, take
 from newsletter.delivery.fates import Fate
 
@@ -19,12 +20,18 @@ _LEAST_PAUSE_SECONDS = 0.05  # between two takings: a commit for every single ma
 _ERRORS = {Fate.DEFERRED, Fate.REFUSED, Fate.UNCERTAIN}
 
 
+def may_send(provider: str) -> Wait | None:
+    """None when the provider may be given a batch now, else how long to wait and why. Changes nothing, takes nothing."""
+    return warmup.wait_for_tomorrow(provider) or breaker.may_send(provider)
+
+
 class Gate:
     """Between one claim and one provider. Shut: hand nothing out any more; `wait` says how long and why."""
 
     def __init__(self, provider: str) -> None:
         self.provider = provider
-        self.wait, self.is_probe = breaker.enter(provider)
+        self.tomorrow = warmup.wait_for_tomorrow(provider)  # why the rest of this claim waits, where its day is used up
+        self.wait, self.is_probe = (self.tomorrow, False) if self.tomorrow else breaker.enter(provider)
         self._bucket = _provider_bucket(provider)
         self._probes_left = PROBE_RECIPIENTS
         self._next_at = 0.0
@@ -40,7 +47,7 @@ class Gate:
     @property
     def is_spent(self) -> bool:
         """Whether this claim has been given all it may hand out; what was given may still go."""
-        return self.is_probe and self._probes_left <= 0
+        return self.tomorrow is not None or (self.is_probe and self._probes_left <= 0)
 
     def open(self, wanted: int, *, look_anew: bool = False) -> int:
         """How many of `wanted` may go on the wire now. Asks Redis: never inside a transaction.
@@ -49,7 +56,7 @@ class Gate:
         before a call that takes many.
         """
         self._look(look_anew)
-        if self.is_shut or wanted <= 0:
+        if self.is_shut or self.is_spent or wanted <= 0:
             return 0
         self._next_at = 0.0
         if self.is_probe:
@@ -62,6 +69,17 @@ class Gate:
         if self.is_probe:
             self._probes_left -= wanted
         return wanted
+
+    def reserve(self, count: int) -> int:
+        """How many of those that `open` gave fit into the provider's day; in the transaction that writes them as on the wire."""
+        fitting = warmup.reserve(self.provider, count)
+        if fitting < count:
+            self.tomorrow = warmup.wait_for_tomorrow(self.provider)
+        return fitting
+
+    def take_back(self, count: int) -> None:
+        """So many were reserved and did not go on the wire; in the transaction that says so."""
+        warmup.give_back(self.provider, count)
 
     def is_due(self) -> bool:
         """Whether `open` gave less than was wanted and would give more now."""

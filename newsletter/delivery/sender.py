@@ -47,7 +47,7 @@ def send_batch(batch_id: int) -> BatchResult | None:
         error = submit_waiting(claim, issue, gate) if not gate.is_shut else ""
         while not error and (ids := turns.next()):
             error = submit_deferred(claim, issue, gate, ids)
-        return _release(claim, error, gate.wait or turns.wait)
+        return _release(claim, error, gate.wait or gate.tomorrow or turns.wait)
     except LeaseLostError:
         log.warning("batch.lease_lost issue=%d batch=%d", claim.issue_id, claim.number)
         return None

@@ -76,6 +76,7 @@ def submit_waiting(claim: Claim, issue: Issue, gate: Gate) -> str:
         limit = opened + gate.open(min(position + size, len(recipients)) - opened)
         settled_id = recipients[position - 1].subscriber_id if position else claim.position
         with transaction.atomic():
+            limit = opened + gate.reserve(limit - opened)
             reserved = max(settled_id, recipients[limit - 1].subscriber_id if limit else 0)
             renew_lease(claim, position=settled_id, reserved=reserved, **_progress(position))
             record_fates(
@@ -95,9 +96,11 @@ def submit_waiting(claim: Claim, issue: Issue, gate: Gate) -> str:
         record_fates(
             claim, recipients, ((index, *fate) for index, fate in fates.items() if fate[0] is not Fate.ACCEPTED)
         )
-        record_fates(claim, recipients, window.leftovers())
+        leftovers = list(window.leftovers())
+        record_fates(claim, recipients, leftovers)
+        gate.take_back(opened - position - len(leftovers))
     error = window.error if window.position < window.count else ""
-    gate.note([*fates.values(), *((fate, words) for _, fate, words in window.leftovers())], error)
+    gate.note([*fates.values(), *((fate, words) for _, fate, words in leftovers)], error)
     return error
 
 
@@ -108,9 +111,12 @@ def submit_deferred(claim: Claim, issue: Issue, gate: Gate, ids: list[int]) -> s
         return ""
     with transaction.atomic():
         renew_lease(claim)
+        recipients = recipients[: gate.reserve(len(recipients))]
         deliveries_of(claim, [r.subscriber_id for r in recipients]).update(
             outcome=Outcome.UNCERTAIN, reason="worker stopped"
         )
+    if not recipients:
+        return ""
     window = Window(len(recipients))
     window.open_up_to(len(recipients), wake_every=len(recipients))
     _run(claim, issue, recipients, window, lambda: renew_lease(claim), gate)
@@ -121,6 +127,7 @@ def submit_deferred(claim: Claim, issue: Issue, gate: Gate, ids: list[int]) -> s
         record_fates(claim, recipients, known)
         unsent = set(range(len(recipients))) - {index for index, *_ in known}
         record_fates(claim, recipients, [(index, Fate.DEFERRED, window.error) for index in unsent])
+        gate.take_back(len(unsent))
     error = window.error if unsent else ""
     gate.note([(fate, words) for _, fate, words in known], error)
     return error

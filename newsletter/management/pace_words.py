@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.conf import settings
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from newsletter.delivery import staging
+from newsletter.delivery import staging, warmup
 from newsletter.delivery.breaker import Breaker, say_refusals
 from newsletter.models import Issue, ProviderState
 
 
 def say_what_waits(issue: Issue) -> Iterator[str]:
-    """Providers that refuse or have asked to wait, and a stage that is not released yet."""
+    """Providers that refuse, have asked to wait or have had their day, and a stage that is not released yet."""
     yield from _say_providers(issue)
+    for provider in _providers():
+        full = warmup.wait_for_tomorrow(provider)
+        if full is not None:
+            yield full.reason + "."
     yield from _say_stage(issue)
+
+
+def _providers() -> list[str]:
+    return [one.name for one in getattr(settings, "PROVIDERS", ())] or [settings.EMAIL.provider]
 
 
 def _say_stage(issue: Issue) -> Iterator[str]:
