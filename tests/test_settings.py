@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -271,3 +272,67 @@ def test_a_webhook_is_open_only_with_something_that_proves_its_sender(
     env.webhook_providers("WEBHOOK_PROVIDERS", anymail)
     assert (not env.wrong) is is_good
     assert is_good or provider in env.wrong[0]
+
+
+# --- pace -------------------------------------------------------------------------------------------------------------
+
+
+def test_domain_rates_are_read_with_groups_and_as_the_wire_spells_them(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("DOMAIN_RATES", "naver.com=20 Hanmail.net,daum.net=0.5 한국.kr=1")
+    env = CheckedEnv()
+    assert env.domain_rates("DOMAIN_RATES") == {
+        "naver.com": ("naver.com", 20.0),
+        "hanmail.net": ("hanmail.net", 0.5),
+        "daum.net": ("hanmail.net", 0.5),
+        "xn--3e0b707e.kr": ("xn--3e0b707e.kr", 1.0),
+    }
+    assert env.wrong == []
+
+
+@pytest.mark.parametrize(
+    "raw", ["naver.com", "naver.com=", "=20", "naver.com=0", "naver.com=-1", "a,,b=3", "naver.com=x"]
+)
+def test_a_domain_rate_that_is_none_is_refused(bare: pytest.MonkeyPatch, raw: str) -> None:
+    bare.setenv("DOMAIN_RATES", raw)
+    env = CheckedEnv()
+    assert env.domain_rates("DOMAIN_RATES") == {}
+    assert env.wrong == [f'DOMAIN_RATES has "{raw}". Write a domain and recipients a second, such as naver.com=20.']
+
+
+def test_stages_are_shares_and_the_waits_after_them(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("STAGES", "0.5% 10m 10% 2h")
+    assert CheckedEnv().stages("STAGES", default="1% 30m") == ((0.5, 600), (10.0, 7200))
+
+
+@pytest.mark.parametrize("raw", ["1%", "1% 30", "60% 1m 40% 1m", "0% 5m", "half", "1% 30m rest"])
+def test_stages_that_leave_no_rest_or_no_wait_are_refused(bare: pytest.MonkeyPatch, raw: str) -> None:
+    bare.setenv("STAGES", raw)
+    env = CheckedEnv()
+    env.stages("STAGES", default="1% 30m")
+    assert len(env.wrong) == 1
+    assert raw in env.wrong[0]
+
+
+def test_a_warm_up_is_for_all_providers_or_for_one(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("WARMUP", "2026-12-01 50 100 200; mailgun 2026-12-08 20")
+    env = CheckedEnv()
+    assert env.warm_ups("WARMUP") == {"": (date(2026, 12, 1), (50, 100, 200)), "mailgun": (date(2026, 12, 8), (20,))}
+    assert env.wrong == []
+
+
+@pytest.mark.parametrize("raw", ["50 100", "2026-12-01", "2026-13-01 50", "2026-12-01 fifty", "Mail gun 2026-12-01 5"])
+def test_a_warm_up_without_a_day_or_a_figure_is_refused(bare: pytest.MonkeyPatch, raw: str) -> None:
+    bare.setenv("WARMUP", raw)
+    env = CheckedEnv()
+    assert env.warm_ups("WARMUP") == {}
+    assert len(env.wrong) == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"), [("0.1", 0.1), ("5", 5.0), ("0", 0.0), ("101", 3.0), ("-1", 3.0), ("1e1", 3.0)]
+)
+def test_a_percentage_lies_between_0_and_100(bare: pytest.MonkeyPatch, raw: str, value: float) -> None:
+    bare.setenv("PERCENT", raw)
+    env = CheckedEnv()
+    assert env.percent("PERCENT", default="3") == value
+    assert len(env.wrong) == (value == 3.0)

@@ -9,10 +9,12 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
+from newsletter.delivery.turns import HELD
 from newsletter.desk.questions import acts_for
 from newsletter.desk.schedule_times import editors_zone
 from newsletter.models import Issue, Link
@@ -57,6 +59,8 @@ def pace_of(issue: Issue, sheet: BalanceSheet, now: datetime) -> Pace | None:
 
 def say_reason(reason: str) -> str:
     """The reason in the reader's language, where it is one of ours."""
+    if reason.startswith(HELD):
+        return gettext("waits for its turn: %(domain)s has a pace of its own") % {"domain": reason.removeprefix(HELD)}
     return str(_REASONS.get(reason, reason))
 
 
