@@ -13,6 +13,7 @@ from django.db import transaction
 
 from newsletter.delivery.claims import Claim, renew_lease
 from newsletter.delivery.compose import Recipient
+from newsletter.delivery.email_url import ProviderSettings
 from newsletter.delivery.fates import Fate
 from newsletter.delivery.recipients import load_reachable
 from newsletter.delivery.recording import deliveries_of, record_fates
@@ -47,7 +48,7 @@ class _Pace:
         return self._size
 
 
-def submit_waiting(claim: Claim, issue: Issue) -> str:
+def submit_waiting(claim: Claim, issue: Issue, provider: ProviderSettings) -> str:
     """First pass: everyone above the batch's position. Gives the error that ended it early, or an empty text."""
     ids = list(
         Delivery.objects.filter(
@@ -78,7 +79,7 @@ def submit_waiting(claim: Claim, issue: Issue) -> str:
             )
         window.open_up_to(limit, wake_every=size // 2)
 
-    _run(claim, issue, recipients, window, checkpoint)
+    _run(claim, issue, provider, recipients, window, checkpoint)
     # What was settled beyond a gap is written one by one: the gap waits, its neighbours do not go again.
     with transaction.atomic():
         position, fates = window.settled_since()
@@ -91,7 +92,7 @@ def submit_waiting(claim: Claim, issue: Issue) -> str:
     return window.error if window.position < window.count else ""
 
 
-def submit_deferred(claim: Claim, issue: Issue) -> str:
+def submit_deferred(claim: Claim, issue: Issue, provider: ProviderSettings) -> str:
     """Second pass: those whom a server put off at an earlier claim. Called uncertain before they go on the wire."""
     rows = Delivery.objects.filter(issue_id=claim.issue_id, batch_number=claim.number, outcome=Outcome.DEFERRED)
     if claim.errors_count == 0:  # they were put off a moment ago, in this very claim
@@ -107,7 +108,7 @@ def submit_deferred(claim: Claim, issue: Issue) -> str:
         )
     window = Window(len(recipients))
     window.open_up_to(len(recipients), wake_every=len(recipients))
-    _run(claim, issue, recipients, window, lambda: renew_lease(claim))
+    _run(claim, issue, provider, recipients, window, lambda: renew_lease(claim))
     with transaction.atomic():
         renew_lease(claim)
         _, fates = window.settled_since()
@@ -119,11 +120,16 @@ def submit_deferred(claim: Claim, issue: Issue) -> str:
 
 
 def _run(
-    claim: Claim, issue: Issue, recipients: list[Recipient], window: Window, checkpoint: Callable[[], None]
+    claim: Claim,
+    issue: Issue,
+    provider: ProviderSettings,
+    recipients: list[Recipient],
+    window: Window,
+    checkpoint: Callable[[], None],
 ) -> None:
     """Opens the connections and watches them until all have ended; checkpoints as they go."""
     checkpoint()
-    connections = start_connections(issue, recipients, window)
+    connections = start_connections(issue, provider, recipients, window)
     try:
         renewed = looked = time.monotonic()
         while window.wait(_GLANCE_SECONDS):

@@ -12,8 +12,8 @@ from aiosmtpd.controller import Controller
 from django.conf import LazySettings
 from django.db.models.functions import Now
 
-from config.checked_env import EmailSettings
 from newsletter.delivery import smtp_pool
+from newsletter.delivery.email_url import ProviderSettings
 from newsletter.delivery.preparing import prepare_issue
 from newsletter.models import Issue
 from newsletter.rendering.merge import TOKEN, Slot, mark_slot
@@ -60,7 +60,7 @@ def receiver(settings: LazySettings) -> Iterator[Receiver]:
     kept = Receiver()
     controller = Controller(kept, hostname="127.0.0.1", port=port)
     controller.start()
-    settings.EMAIL = EmailSettings("smtp", host="127.0.0.1", port=port)
+    settings.PROVIDERS = (ProviderSettings("smtp", host="127.0.0.1", port=port),)
     settings.SMTP_TIMEOUT_SECONDS = 5
     yield kept
     smtp_pool.close_idle_connections()
