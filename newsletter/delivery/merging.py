@@ -113,7 +113,7 @@ class _Merging:
             if ended is not None:
                 return ended
             start += len(chunk.letters)
-            size = min(most, 2 * size)
+            size = 1 if self.suspects else min(most, 2 * size)
         if self.suspects:  # the batch ends and nobody was taken: it is not known to be the readers
             return self._close_issue(self.suspects[-1][1])
         return Ended()
