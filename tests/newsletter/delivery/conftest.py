@@ -79,6 +79,12 @@ def provider(settings: LazySettings) -> Iterator[FakeProvider]:
         yield fake
 
 
+@pytest.fixture
+def impatient(settings: LazySettings) -> None:
+    """A provider has a second to answer."""
+    settings.API_TIMEOUT_SECONDS = 1
+
+
 def use_provider(settings: LazySettings, *esps: str) -> None:
     """As if EMAIL_URL named these."""
     settings.PROVIDERS = tuple(ProviderSettings("api", esp=esp) for esp in esps)
