@@ -17,9 +17,9 @@ def run() -> None:
     with running_sink() as (port, sink):
         from django.conf import settings
 
-        from config.checked_env import EmailSettings
+        from newsletter.delivery.email_url import ProviderSettings
 
-        settings.EMAIL = EmailSettings("smtp", host="127.0.0.1", port=port)
+        settings.PROVIDERS = (ProviderSettings("smtp", host="127.0.0.1", port=port),)
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
         issue, size = _make_issue()
         print(f"SMTP to {sink}, message of {size / 1000:.0f} kB, {ROUNDS} interleaved rounds")

@@ -35,6 +35,7 @@ def on_tracking_event(event: AnymailTrackingEvent, esp_name: str, **kwargs: Any)
         metadata=dict(event.metadata or {}),
         at=event.timestamp,
         bounce_class=bounce_class(esp_name, event.esp_event, kind, str(event.mta_response or "")),
+        tags=tuple(str(tag) for tag in event.tags or ()),
         detail=_without_address(str(event.mta_response or event.description or ""), event.recipient),
     )
     if kind in _REPUTATION:

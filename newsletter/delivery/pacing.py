@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from django.conf import settings
 
@@ -11,6 +11,7 @@ from newsletter.delivery import breaker, warmup
 from newsletter.delivery.breaker import Wait
 from newsletter.delivery.buckets import Bucket, take
 from newsletter.delivery.fates import Fate
+from newsletter.delivery.stopping import is_stopping, pause
 
 PROBE_RECIPIENTS = (
     5  # of the batch that asks a provider behind an open breaker: few enough to lose, one more than a slip
@@ -38,6 +39,7 @@ class Gate:
         self._looked_at = self._cleared_at = time.monotonic()
         self._is_clean = False
         self._has_answers = False
+        self.has_granted = False
 
     @property
     def is_shut(self) -> bool:
@@ -68,7 +70,21 @@ class Gate:
             wanted = grant.count
         if self.is_probe:
             self._probes_left -= wanted
+        self.has_granted = self.has_granted or wanted > 0
         return wanted
+
+    def open_or_wait(self, wanted: int, meanwhile: Callable[[], None]) -> int:
+        """`open` for a call that takes many: waits until at least one may go. 0: shut, spent, or the process is to stop.
+
+        `meanwhile` is called at least every half second.
+        """
+        while not is_stopping():
+            count = self.open(wanted, look_anew=True)
+            if count or self.is_shut or self.is_spent:
+                return count
+            pause(self.pause(_LOOK_SECONDS))
+            meanwhile()
+        return 0
 
     def reserve(self, count: int) -> int:
         """How many of those that `open` gave fit into the provider's day; in the transaction that writes them as on the wire."""
@@ -128,6 +144,11 @@ class Gate:
         breaker.note_answers(self.provider, ok=1)
         self._is_clean, self._cleared_at = True, now
 
+    def look(self) -> bool:
+        """Whether the provider may still be asked, as the database says in this moment; for calls between two openings."""
+        self._look(look_anew=True)
+        return not self.is_shut
+
     def _look(self, look_anew: bool) -> None:
         now = time.monotonic()
         if self.is_probe or self.is_shut or not (look_anew or now - self._looked_at >= _LOOK_SECONDS):
@@ -137,5 +158,5 @@ class Gate:
 
 
 def _provider_bucket(provider: str) -> Bucket | None:
-    found = [one.per_second for one in getattr(settings, "PROVIDERS", ()) if one.name == provider]
+    found = [one.per_second for one in settings.PROVIDERS if one.name == provider]
     return Bucket(f"provider {provider}", found[0]) if found and found[0] else None

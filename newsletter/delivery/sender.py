@@ -1,5 +1,5 @@
-"""One batch: claim, load_recipients, drop_unreachable, submit, record. Nothing is written to a server that the database does not
-already know may be on the wire.
+"""One batch: choose_provider, claim, submit, release. Nothing is written to a server that the database does not already know may
+be on the wire.
 """
 
 from __future__ import annotations
@@ -7,14 +7,18 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
 
 from newsletter.delivery.breaker import Wait
 from newsletter.delivery.claims import Claim, LeaseLostError, claim_batch, from_now, write_batch
+from newsletter.delivery.email_url import ProviderSettings
+from newsletter.delivery.fates import Ended
 from newsletter.delivery.halting import count_troubles
+from newsletter.delivery.lifecycle import move_issue
+from newsletter.delivery.merging import submit_merged, submit_merged_again
 from newsletter.delivery.pacing import Gate
+from newsletter.delivery.providers import choose_provider
 from newsletter.delivery.streaming import submit_deferred, submit_waiting
 from newsletter.delivery.turns import Turns, held_of
 from newsletter.models import Batch, Delivery, Issue, Outcome
@@ -37,17 +41,18 @@ class BatchResult:
 
 def send_batch(batch_id: int) -> BatchResult | None:
     """Submits what is still to go of one batch; None when it was not this worker's to take. Safe to run twice."""
-    claim = claim_batch(batch_id)
-    if claim is None:
+    batch = Batch.objects.filter(pk=batch_id).first()
+    provider = choose_provider(batch) if batch else None
+    claim = claim_batch(batch_id, provider.name) if provider else None
+    if batch is None or provider is None or claim is None:
         return None
     issue = Issue.objects.select_related("mailing_list").get(pk=claim.issue_id)
-    gate = Gate(settings.EMAIL.provider)
+    gate = Gate(provider.name)
     try:
         turns = Turns(claim, gate)
-        error = submit_waiting(claim, issue, gate) if not gate.is_shut else ""
-        while not error and (ids := turns.next()):
-            error = submit_deferred(claim, issue, gate, ids)
-        return _release(claim, error, gate.wait or gate.tomorrow or turns.wait)
+        ended = _submit(claim, issue, provider, gate, turns) if not gate.is_shut else Ended()
+        wait = gate.wait or gate.tomorrow or turns.wait
+        return _release(claim, ended, wait, is_new=not batch.provider and not gate.has_granted)
     except LeaseLostError:
         log.warning("batch.lease_lost issue=%d batch=%d", claim.issue_id, claim.number)
         return None
@@ -55,7 +60,20 @@ def send_batch(batch_id: int) -> BatchResult | None:
         gate.leave()
 
 
-def _release(claim: Claim, error: str, wait: Wait | None) -> BatchResult:
+def _submit(claim: Claim, issue: Issue, provider: ProviderSettings, gate: Gate, turns: Turns) -> Ended:
+    """First pass, then whose turn it is."""
+    if provider.kind == "api":
+        ended = submit_merged(claim, issue, provider, gate)
+        while not ended.error and (ids := turns.next()):
+            ended = submit_merged_again(claim, issue, provider, gate, ids)
+        return ended
+    error = submit_waiting(claim, issue, provider, gate)
+    while not error and (ids := turns.next()):
+        error = submit_deferred(claim, issue, provider, gate, ids)
+    return Ended(error)
+
+
+def _release(claim: Claim, ended: Ended, wait: Wait | None, *, is_new: bool) -> BatchResult:
     """Hands the batch back: submitted when nothing of it waits, else pending with the time of the next attempt."""
     rows = Delivery.objects.filter(issue_id=claim.issue_id, batch_number=claim.number)
     batch = Batch.objects.get(pk=claim.batch_id)
@@ -80,18 +98,28 @@ def _release(claim: Claim, error: str, wait: Wait | None) -> BatchResult:
         return BatchResult(claim.issue_id, finished=True)
     fields: dict[str, object] = {"status": Batch.Status.PENDING, "lease_until": None, "rung_at": None}
     fields |= count_troubles(claim)
-    if wait is not None and not error:  # nobody's fault: no error is counted
+    seconds = wait.seconds if wait else None
+    if ended.stop_reason:
+        # The issue first: a batch that waits again in a running issue would be rung for and tried at once.
+        move_issue(claim.issue_id, Issue.Status.PAUSED, status_reason=ended.stop_reason[:300])
+        fields["error"] = ended.error[:500]
+        log.error("batch.refused issue=%d batch=%d reason=%s", claim.issue_id, claim.number, ended.error)
+    elif wait is not None and not ended.error:  # nobody's fault: no error is counted
         fields |= {"error": wait.reason[:500], "retry_at": from_now(max(wait.seconds, _WAIT_LEAST_SECONDS))}
-    elif error or (is_deferred and not is_held):
+        if is_new:  # nothing of it has been given to this provider: another may have it
+            fields["provider"] = ""
+    elif ended.error or (is_deferred and not is_held):
         pause = min(_RETRY_FIRST_SECONDS * 2**batch.errors_count, _RETRY_MOST_SECONDS)
+        if ended.pause_seconds is not None:
+            pause = seconds = ended.pause_seconds
         fields |= {
             "errors_count": F("errors_count") + 1,
-            "error": error[:500],
+            "error": ended.error[:500],
             "retry_at": from_now(pause),
             "rung_at": None,
         }
         log.warning(
-            "batch.postponed issue=%d batch=%d seconds=%d reason=%s", claim.issue_id, claim.number, pause, error
+            "batch.postponed issue=%d batch=%d seconds=%d reason=%s", claim.issue_id, claim.number, pause, ended.error
         )
     write_batch(claim, **fields)
-    return BatchResult(claim.issue_id, finished=False, wait_seconds=wait.seconds if wait else None)
+    return BatchResult(claim.issue_id, finished=False, wait_seconds=seconds)

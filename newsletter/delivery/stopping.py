@@ -14,6 +14,11 @@ def request_stop() -> None:
     _stopping.set()
 
 
+def is_stopping() -> bool:
+    """Whether this process has been asked to stop."""
+    return _stopping.is_set()
+
+
 def must_stop(issue_id: int) -> bool:
     """Whether a batch of this issue should hand nothing more out."""
     if _stopping.is_set():

@@ -13,6 +13,7 @@ from django.db import transaction
 
 from newsletter.delivery.claims import Claim, renew_lease
 from newsletter.delivery.compose import Recipient
+from newsletter.delivery.email_url import ProviderSettings
 from newsletter.delivery.fates import Fate
 from newsletter.delivery.pacing import Gate
 from newsletter.delivery.recipients import load_reachable
@@ -49,7 +50,7 @@ class _Pace:
         return self._size
 
 
-def submit_waiting(claim: Claim, issue: Issue, gate: Gate) -> str:
+def submit_waiting(claim: Claim, issue: Issue, provider: ProviderSettings, gate: Gate) -> str:
     """First pass: everyone above the batch's position. Gives the error that ended it early, or an empty text."""
     ids = list(
         Delivery.objects.filter(
@@ -87,7 +88,7 @@ def submit_waiting(claim: Claim, issue: Issue, gate: Gate) -> str:
         if gate.is_shut or (gate.is_spent and position >= opened):
             window.close()
 
-    _run(claim, issue, recipients, window, checkpoint, gate)
+    _run(claim, issue, provider, recipients, window, checkpoint, gate)
     # What was settled beyond a gap is written one by one: the gap waits, its neighbours do not go again.
     with transaction.atomic():
         position, fates = window.settled_since()
@@ -104,7 +105,7 @@ def submit_waiting(claim: Claim, issue: Issue, gate: Gate) -> str:
     return error
 
 
-def submit_deferred(claim: Claim, issue: Issue, gate: Gate, ids: list[int]) -> str:
+def submit_deferred(claim: Claim, issue: Issue, provider: ProviderSettings, gate: Gate, ids: list[int]) -> str:
     """Second pass: these people, whose turn it is (turns.py). Called uncertain before they go on the wire."""
     recipients = load_reachable(claim, ids, issue.mailing_list)
     if not recipients:
@@ -119,7 +120,7 @@ def submit_deferred(claim: Claim, issue: Issue, gate: Gate, ids: list[int]) -> s
         return ""
     window = Window(len(recipients))
     window.open_up_to(len(recipients), wake_every=len(recipients))
-    _run(claim, issue, recipients, window, lambda: renew_lease(claim), gate)
+    _run(claim, issue, provider, recipients, window, lambda: renew_lease(claim), gate)
     with transaction.atomic():
         renew_lease(claim)
         _, fates = window.settled_since()
@@ -136,6 +137,7 @@ def submit_deferred(claim: Claim, issue: Issue, gate: Gate, ids: list[int]) -> s
 def _run(
     claim: Claim,
     issue: Issue,
+    provider: ProviderSettings,
     recipients: list[Recipient],
     window: Window,
     checkpoint: Callable[[], None],
@@ -143,7 +145,7 @@ def _run(
 ) -> None:
     """Opens the connections and watches them until all have ended; checkpoints as they go."""
     checkpoint()
-    connections = start_connections(issue, recipients, window)
+    connections = start_connections(issue, provider, recipients, window)
     try:
         renewed = looked = time.monotonic()
         while window.wait(gate.pause(_GLANCE_SECONDS)):

@@ -25,7 +25,7 @@ def today() -> date:
 
 def cap_on(provider: str, day: date) -> int | None:
     """Recipients that the provider may have on this day; None: no limit. Before a warm-up's first day its first figure holds."""
-    caps = [one.per_day for one in getattr(settings, "PROVIDERS", ()) if one.name == provider and one.per_day]
+    caps = [one.per_day for one in settings.PROVIDERS if one.name == provider and one.per_day]
     warm_up = settings.WARMUP.get(provider) or settings.WARMUP.get("")
     if warm_up is not None:
         first, figures = warm_up

@@ -17,15 +17,11 @@ from newsletter.models import Issue, ProviderState
 def say_what_waits(issue: Issue) -> Iterator[str]:
     """Providers that refuse, have asked to wait or have had their day, and a stage that is not released yet."""
     yield from _say_providers(issue)
-    for provider in _providers():
-        full = warmup.wait_for_tomorrow(provider)
+    for provider in settings.PROVIDERS:
+        full = warmup.wait_for_tomorrow(provider.name)
         if full is not None:
             yield full.reason + "."
     yield from _say_stage(issue)
-
-
-def _providers() -> list[str]:
-    return [one.name for one in getattr(settings, "PROVIDERS", ())] or [settings.EMAIL.provider]
 
 
 def _say_stage(issue: Issue) -> Iterator[str]:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('newsletter', '0002_when_too_large'),
+        ('newsletter', '0020_call_in_doubt'),
     ]
 
     operations = [

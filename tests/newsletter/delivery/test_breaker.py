@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -123,14 +124,14 @@ def test_one_accepted_probe_lets_everybody_go(receiver: Receiver, settings: Lazy
 def test_a_server_that_is_down_opens_the_breaker_by_its_batches_and_no_reader_is_lost(
     receiver: Receiver, settings: LazySettings
 ) -> None:
-    good = settings.EMAIL
-    settings.EMAIL = type(good)("smtp", host="127.0.0.1", port=1)
+    good = settings.PROVIDERS
+    settings.PROVIDERS = (replace(good[0], port=1),)
     settings.BREAKER_ERRORS = 3
     issue = make_sending_issue(10)
     assert [send_next(issue).errors_count for _ in range(4)] == [1, 2, 3, 3]
     assert state().breaker == ProviderState.Breaker.OPEN
     assert "127.0.0.1:1" in Batch.objects.get(issue=issue).error
-    settings.EMAIL = good
+    settings.PROVIDERS = good
     make_due()
     send_next(issue)
     send_next(issue)

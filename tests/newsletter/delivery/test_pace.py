@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from types import SimpleNamespace
+from dataclasses import replace
 
 import pytest
 from django.conf import LazySettings
@@ -105,7 +105,7 @@ def test_a_group_of_domains_shares_one_pace(
 def test_a_providers_pace_holds_at_the_receiving_end_with_several_workers(
     receiver: Receiver, arrivals: dict[str, list[float]], settings: LazySettings
 ) -> None:
-    settings.PROVIDERS = (SimpleNamespace(name="smtp", per_second=40, per_day=0),)
+    settings.PROVIDERS = (replace(settings.PROVIDERS[0], per_second=40),)
     settings.BATCH_SIZE = 20
     send_until_done(make_mixed_issue({"example.net": 80}), workers=3)
     assert set(receiver.counts().values()) == {1}
@@ -175,7 +175,7 @@ def test_a_worker_killed_in_a_paced_turn_leaves_only_that_turn_uncertain(
     recovery.sweep_batches(everything=True)
     send_until_done(issue)
     assert len(receiver.mails) == 16
-    assert claims.claim_batch(batch.pk) is None
+    assert claims.claim_batch(batch.pk, "smtp") is None
 
 
 def test_without_limits_the_pace_asks_the_database_twice_a_batch(receiver: Receiver) -> None:

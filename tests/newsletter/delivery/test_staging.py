@@ -96,7 +96,7 @@ def test_a_batch_of_a_later_stage_can_neither_be_claimed_nor_rung() -> None:
     issue = staged_issue(20)
     held = Batch.objects.filter(issue=issue, stage__gt=0)
     assert set(recovery.batches_to_ring()) == set(Batch.objects.filter(stage=0).values_list("pk", flat=True))
-    assert [claims.claim_batch(batch.pk) for batch in held] == [None] * held.count()
+    assert [claims.claim_batch(batch.pk, "smtp") for batch in held] == [None] * held.count()
 
 
 def test_a_stage_with_a_bad_echo_is_not_followed_by_the_next(receiver: Receiver, settings: LazySettings) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
-from types import SimpleNamespace
 
 import pytest
 from django.conf import LazySettings
 
 from newsletter.delivery import recovery, sender, warmup
 from newsletter.delivery.accounts import count_outcomes
+from newsletter.delivery.email_url import ProviderSettings
 from newsletter.delivery.pacing import may_send
 from newsletter.management.standing import as_text, read_standing
 from newsletter.models import Batch, Issue, ProviderDay
@@ -56,7 +57,7 @@ def test_the_cap_grows_from_day_to_day_and_then_goes(settings: LazySettings, day
 
 def test_a_provider_has_its_own_warm_up_and_its_own_limit_and_the_smaller_holds(settings: LazySettings) -> None:
     settings.WARMUP = {"mailgun": (date(2026, 12, 1), (50, 500))}
-    settings.PROVIDERS = (SimpleNamespace(name="mailgun", per_second=0, per_day=200),)
+    settings.PROVIDERS = (ProviderSettings("api", esp="mailgun", per_day=200),)
     days = [warmup.cap_on("mailgun", date(2026, 12, day)) for day in (1, 2, 3)]
     assert days == [50, 200, 200]
     assert warmup.cap_on("smtp", date(2026, 12, 1)) is None
@@ -114,12 +115,12 @@ def test_a_worker_killed_behind_its_reservation_has_used_it_up(
 def test_who_did_not_go_because_the_server_was_down_is_not_counted(
     receiver: Receiver, settings: LazySettings, clock: Clock
 ) -> None:
-    good = settings.EMAIL
-    settings.EMAIL = type(good)("smtp", host="127.0.0.1", port=1)
+    good = settings.PROVIDERS
+    settings.PROVIDERS = (replace(good[0], port=1),)
     issue = make_sending_issue(20)
     send_all(issue)
     assert ProviderDay.objects.get().reserved_count == 0
-    settings.EMAIL = good
+    settings.PROVIDERS = good
     send_all(issue)
     assert len(receiver.mails) == 10
 
