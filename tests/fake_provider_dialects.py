@@ -354,7 +354,15 @@ def read_scaleway(body: bytes, _headers: Mapping[str, str]) -> tuple[list[Mail],
 def read_unisender(body: bytes, _headers: Mapping[str, str]) -> tuple[list[Mail], str]:
     one = json.loads(body)["message"]
     texts = (one["subject"], one["body"]["html"], one["body"]["plaintext"])
-    return [Mail("unisender_go", one["recipients"][0]["email"], *texts, one["headers"], one["global_metadata"])], ""
+    return [
+        Mail(
+            "unisender_go",
+            one["recipients"][0]["email"],
+            *texts,
+            one.get("headers", {}),
+            one.get("global_metadata", {}),
+        )
+    ], ""
 
 
 def _total(mails: list[Mail]) -> Reply:
