@@ -13,7 +13,7 @@ from newsletter import tasks
 from newsletter.tracking.buffer import push
 from newsletter.tracking.intake import Feedback, find_delivery
 from newsletter.tracking.providers_words import bounce_class
-from newsletter.tracking.reputation import apply_feedback, note_unsubscribed
+from newsletter.tracking.reputation import apply_feedback, note_unsubscribed, settle_uncertain
 from subscribers.models import Subscription
 from subscribers.signals import opt_in_requested, unsubscribed
 
@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 # Opens and clicks are measured by our own links; a provider's tracking would count them twice.
 _REPUTATION = {EventType.BOUNCED, EventType.REJECTED, EventType.COMPLAINED, EventType.UNSUBSCRIBED, EventType.DEFERRED}
+
+# Says only that the provider has taken the mail: all that Mandrill tells before an open.
+_TAKEN = {EventType.QUEUED, EventType.SENT}
 
 
 @receiver(tracking)
@@ -44,6 +47,10 @@ def on_tracking_event(event: AnymailTrackingEvent, esp_name: str, **kwargs: Any)
         named = find_delivery(feedback)
         if named is not None:
             push("delivered", *named, at=feedback.at or timezone.now())
+    elif kind in _TAKEN:
+        named = find_delivery(feedback)
+        if named is not None:
+            settle_uncertain(*named)
 
 
 @receiver(opt_in_requested)

@@ -10,6 +10,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email import message_from_bytes
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -80,11 +81,23 @@ def each(answer: Callable[[list[Mail], set[str]], Reply]) -> Take:
 # --- Mailgun ----------------------------------------------------------------------------------------------------------
 
 
-def read_mailgun(body: bytes, _headers: Mapping[str, str]) -> tuple[list[Mail], str]:
-    form = parse_qs(body.decode(), keep_blank_values=True)
+def read_form(body: bytes, headers: Mapping[str, str]) -> dict[str, list[str]]:
+    """A form in either of its two encodings."""
+    kind = headers.get("content-type", "")
+    if not kind.startswith("multipart/"):
+        return parse_qs(body.decode(), keep_blank_values=True)
+    form: dict[str, list[str]] = {}
+    for part in message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body).get_payload():
+        raw = part.get_payload(decode=True)
+        form.setdefault(part.get_param("name", header="content-disposition"), []).append(raw.decode())
+    return form
+
+
+def read_mailgun(body: bytes, headers: Mapping[str, str]) -> tuple[list[Mail], str]:
+    form = read_form(body, headers)
     variables = json.loads(form.get("recipient-variables", ["{}"])[0])
     mails = []
-    for to in form["to"]:
+    for to in (address.strip() for line in form["to"] for address in line.split(",")):
         mine = variables.get(plain(to), {})
 
         def merge(text: str, mine: dict[str, str] = mine) -> str:
@@ -341,7 +354,15 @@ def read_scaleway(body: bytes, _headers: Mapping[str, str]) -> tuple[list[Mail],
 def read_unisender(body: bytes, _headers: Mapping[str, str]) -> tuple[list[Mail], str]:
     one = json.loads(body)["message"]
     texts = (one["subject"], one["body"]["html"], one["body"]["plaintext"])
-    return [Mail("unisender_go", one["recipients"][0]["email"], *texts, one["headers"], one["global_metadata"])], ""
+    return [
+        Mail(
+            "unisender_go",
+            one["recipients"][0]["email"],
+            *texts,
+            one.get("headers", {}),
+            one.get("global_metadata", {}),
+        )
+    ], ""
 
 
 def _total(mails: list[Mail]) -> Reply:

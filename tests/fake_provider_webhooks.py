@@ -80,7 +80,7 @@ _EVENTS: dict[str, Callable[[Mail], Any]] = {
     },
     "mandrill": lambda mail: [
         {
-            "event": "delivered",
+            "event": "send",  # it has no other
             "ts": _AT,
             "_id": mail.id,
             "msg": {"_id": mail.id, "email": mail.address, "metadata": mail.metadata},

@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import Any
 
 from anymail.backends.base import BasePayload
-from anymail.utils import EmailAddress
 
 # The payload class of each backend that takes many readers in one call.
 _PAYLOADS = {
@@ -33,10 +32,44 @@ _MESSAGES: dict[str, tuple[Callable[[Any], list[dict[str, Any]] | None], tuple[s
 }
 
 
-def parsed_address(address: str) -> Any:
-    """An Anymail address from one of ours, which has been parsed before: reading it again is three quarters of Anymail's time."""
-    username, _at, domain = address.rpartition("@")
-    return EmailAddress(username=username, domain=domain)
+class WireAddress:
+    """One of our addresses, as Anymail's backends ask an EmailAddress.
+
+    It was parsed when its reader joined and stands in ASCII but for its local part; reading each one again, and formatting it
+    anew, is three quarters of the time of a call of 1,000 readers.
+    """
+
+    __slots__ = ("addr_spec", "domain", "username")
+    display_name = ""
+
+    def __init__(self, addr_spec: str) -> None:
+        self.addr_spec = addr_spec
+        self.username, _at, self.domain = addr_spec.rpartition("@")
+
+    @property
+    def uses_eai(self) -> bool:
+        """Whether the local part needs SMTPUTF8."""
+        return not self.username.isascii()
+
+    @property
+    def address(self) -> str:
+        """The whole address; we show no names."""
+        return self.addr_spec
+
+    def __str__(self) -> str:
+        return self.addr_spec
+
+    def format_addr_spec(self, **_how: Any) -> str:
+        """As it stands."""
+        return self.addr_spec
+
+    def as_dict(self, *, email: str = "email", **_how: Any) -> dict[str, str]:
+        """The address under the provider's key."""
+        return {email: self.addr_spec}
+
+    def format(self, **_how: Any) -> str:
+        """As it stands: there is no name to write before it."""
+        return self.addr_spec
 
 
 def open_backend(esp: str, timeout_seconds: float) -> Any:
@@ -81,6 +114,8 @@ class _OurPayload:
     def get_request_params(self, api_url: str) -> dict[str, Any]:
         params: dict[str, Any] = super().get_request_params(api_url)  # type: ignore[misc]
         params["headers"] = {**(params["headers"] or {}), **self.message.http_headers}
+        if self.esp == "mailgun":
+            _send_as_parts(params)
         return params
 
     def serialize_json(self, data: Any) -> str:
@@ -90,3 +125,11 @@ class _OurPayload:
                 one.update(zip(names, texts, strict=True))
         text: str = super().serialize_json(data)  # type: ignore[misc]
         return text
+
+
+def _send_as_parts(params: dict[str, Any]) -> None:
+    """Makes Mailgun's form a multipart one: percent-encoding a Korean text and all the variables takes half of a call's time."""
+    form = params.pop("data")
+    form["to"] = ", ".join(form["to"])
+    values = ((name, value if isinstance(value, list) else [value]) for name, value in form.items())
+    params["files"] = [(name, (None, str(one))) for name, several in values for one in several]

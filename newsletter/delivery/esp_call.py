@@ -15,7 +15,7 @@ from anymail.exceptions import AnymailAPIError, AnymailError, AnymailInvalidAddr
 from anymail.message import AnymailMessage
 
 from newsletter.delivery.breaker import read_retry_after
-from newsletter.delivery.esp_backends import PARSED_TO, open_backend, parsed_address
+from newsletter.delivery.esp_backends import PARSED_TO, WireAddress, open_backend
 from newsletter.delivery.fates import Fate, NotTakenError
 from newsletter.delivery.merge_template import Letter, MergeTemplate
 from newsletter.delivery.providers import PROFILES, Profile, Way
@@ -72,7 +72,7 @@ def build_message(template: MergeTemplate, letters: list[Letter], key: str) -> A
         headers=dict(template.headers),
     )
     message.addresses = [letter.recipient.address for letter in letters]
-    message.to = [parsed_address(address) for address in message.addresses]
+    message.to = [WireAddress(address) for address in message.addresses]
     message.ready, message.http_headers = None, {}
     by_address = {letter.recipient.address: letter for letter in letters}
     if profile.way is Way.FIELDS:
@@ -142,7 +142,7 @@ def send_by_api(message: Any, esp: str, timeout_seconds: float) -> None:
     if profile.tracking_switch:
         message.track_opens = message.track_clicks = False
     if esp in PARSED_TO:
-        message.to = [parsed_address(address) for address in message.addresses]
+        message.to = [WireAddress(address) for address in message.addresses]
     backend = open_backend(esp, timeout_seconds)
     try:
         result = call_provider(backend, message, is_repeated=False)
