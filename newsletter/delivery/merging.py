@@ -26,7 +26,7 @@ from newsletter.delivery.merge_template import Letter, MergeTemplate
 from newsletter.delivery.pacing import Gate
 from newsletter.delivery.providers import PROFILES, Way
 from newsletter.delivery.recipients import load_reachable, load_recipients
-from newsletter.delivery.recording import call_uncertain, deliveries_of, on_the_wire, record_fates
+from newsletter.delivery.recording import call_uncertain, on_the_wire, record_fates
 from newsletter.delivery.stopping import must_stop
 from newsletter.delivery.turns import hold_back
 from newsletter.models import Batch, Delivery, Issue, Outcome
@@ -44,7 +44,7 @@ _ASK_AGAIN_SECONDS, _ASK_AGAIN_MOST_SECONDS = 5, 300
 def submit_merged(claim: Claim, issue: Issue, provider: ProviderSettings, gate: Gate) -> Ended:
     """Submits what waits of the batch, chunk by chunk, and tells how it ended."""
     batch = Batch.objects.get(pk=claim.batch_id)
-    merging = _Merging(claim, issue, provider, gate)
+    merging = Merging(claim, issue, provider, gate)
     try:
         if batch.position < batch.reserved:
             ended = merging.ask_again(batch)
@@ -55,17 +55,8 @@ def submit_merged(claim: Claim, issue: Issue, provider: ProviderSettings, gate: 
         merging.close()
 
 
-def submit_merged_again(claim: Claim, issue: Issue, provider: ProviderSettings, gate: Gate, ids: list[int]) -> Ended:
-    """These people, held back until it was their turn (turns.py), in one call. Called uncertain before it is made."""
-    merging = _Merging(claim, issue, provider, gate)
-    try:
-        return merging.submit_held(ids)
-    finally:
-        merging.close()
-
-
 @dataclass(slots=True)
-class _Chunk:
+class Chunk:
     """Readers of one reservation."""
 
     letters: list[Letter]
@@ -79,8 +70,8 @@ class _Chunk:
         return self.letters[-1].recipient.subscriber_id
 
 
-class _Merging:
-    """One claim's calls."""
+class Merging:
+    """One claim's calls, through its gate."""
 
     def __init__(self, claim: Claim, issue: Issue, provider: ProviderSettings, gate: Gate) -> None:
         self.claim = claim
@@ -114,7 +105,7 @@ class _Merging:
         size, start = most, 0
         while start < len(recipients) and not must_stop(self.claim.issue_id):
             count = self.gate.open_or_wait(min(size, len(recipients) - start), lambda: renew_lease(self.claim))
-            chunk = _Chunk([self.template.letter_for(one) for one in recipients[start : start + count]])
+            chunk = Chunk([self.template.letter_for(one) for one in recipients[start : start + count]])
             key = str(uuid.uuid4())
             if not self._reserve(chunk, key):  # the gate is shut, or its day is used up
                 break
@@ -133,48 +124,6 @@ class _Merging:
             return self._close_issue(self.suspects[-1][1])
         return Ended()
 
-    def submit_held(self, ids: list[int]) -> Ended:
-        """One chunk below the position: its readers are written down one by one, so no key covers them."""
-        recipients = load_reachable(self.claim, ids, self.issue.mailing_list)
-        with transaction.atomic():
-            renew_lease(self.claim)
-            recipients = recipients[: self.gate.reserve(len(recipients))]
-            people = deliveries_of(self.claim, [one.subscriber_id for one in recipients])
-            held = dict(people.values_list("subscriber_id", "reason"))
-            people.update(outcome=Outcome.UNCERTAIN, reason=UNANSWERED)
-        if not recipients:
-            return Ended()
-        chunk = _Chunk([self.template.letter_for(one) for one in recipients])
-        result = self._call(chunk, str(uuid.uuid4()))
-        is_unknown = result.answer in {Answer.UNKNOWN, Answer.MISMATCHED}
-        told = [(i, *result.fates[one.address]) for i, one in enumerate(recipients) if one.address in result.fates]
-        if result.answer is Answer.REFUSED and len(recipients) == 1:
-            told = [(0, Fate.REFUSED, result.words)]
-        reached = {index for index, *_ in told} if not is_unknown else set(range(len(recipients)))
-        with transaction.atomic():
-            renew_lease(self.claim)
-            record_fates(self.claim, recipients, told)
-            for index, one in enumerate(recipients):
-                if index not in reached:  # not taken: held again
-                    row = deliveries_of(self.claim, [one.subscriber_id])
-                    row.update(outcome=Outcome.DEFERRED, reason=held[one.subscriber_id])
-            self.gate.take_back(len(recipients) - len(reached))
-        if result.answer is Answer.CLOSED:
-            return self._stop_issue(result.words)
-        if result.answer is Answer.REFUSED and len(recipients) > 1:
-            return self._submit_halves([one.subscriber_id for one in recipients])
-        return Ended(
-            "" if result.answer in {Answer.TAKEN, Answer.REFUSED} else result.words or UNANSWERED,
-            pause_seconds=result.retry_after,
-        )
-
-    def _submit_halves(self, ids: list[int]) -> Ended:
-        """A refused call is halved until it is known whose fault it is."""
-        middle = len(ids) // 2
-        return next(
-            (ended for half in (ids[:middle], ids[middle:]) if (ended := self.submit_held(half)).error), Ended()
-        )
-
     def ask_again(self, batch: Batch) -> Ended | None:
         """The call in doubt, once more with its key, if the provider knows it again; else its readers are uncertain."""
         ids = list(on_the_wire(batch).order_by("subscriber_id").values_list("subscriber_id", flat=True))
@@ -186,7 +135,7 @@ class _Merging:
             self._give_up(batch)
             return None
         log.info("batch.asked_again issue=%d batch=%d recipients=%d", batch.issue_id, batch.number, len(letters))
-        chunk = _Chunk(letters)
+        chunk = Chunk(letters)
         result = self._call(chunk, batch.call_key, is_repeated=True)
         match result.answer:
             case Answer.TAKEN:
@@ -200,7 +149,7 @@ class _Merging:
             case Answer.REFUSED | Answer.CLOSED:  # says nothing of the first call: it stays in doubt
                 return self._stop_issue(result.words)
 
-    def _call(self, chunk: _Chunk, key: str, *, is_repeated: bool = False) -> CallResult:
+    def _call(self, chunk: Chunk, key: str, *, is_repeated: bool = False) -> CallResult:
         if self._backend is None:
             self._backend = open_backend(self.provider.esp, settings.API_TIMEOUT_SECONDS)
         if self.profile.way is Way.SINGLE:
@@ -227,7 +176,7 @@ class _Merging:
         elif result.answer in {Answer.LATER, Answer.CLOSED, Answer.UNKNOWN}:
             self.gate.note([], result.words or UNANSWERED)
 
-    def _call_each(self, chunk: _Chunk, key: str) -> CallResult:
+    def _call_each(self, chunk: Chunk, key: str) -> CallResult:
         """One call a reader; ends early at the first that is not the reader's own affair. Who was not reached waits."""
         fates: dict[str, tuple[Fate, str]] = {}
         is_proven = self._is_proven()
@@ -265,7 +214,7 @@ class _Merging:
         ids = list(rows.order_by("subscriber_id").values_list("subscriber_id", flat=True))
         return hold_back(self.claim, load_reachable(self.claim, ids, self.issue.mailing_list))
 
-    def _reserve(self, chunk: _Chunk, key: str) -> bool:
+    def _reserve(self, chunk: Chunk, key: str) -> bool:
         """Writes the chunk down as on the wire, as far as it fits into the provider's day; False when nothing does."""
         with transaction.atomic():
             del chunk.letters[self.gate.reserve(len(chunk.letters)) :]
@@ -273,7 +222,7 @@ class _Merging:
                 self._write_reserved(chunk, key)
         return bool(chunk.letters)
 
-    def _write_reserved(self, chunk: _Chunk, key: str) -> None:
+    def _write_reserved(self, chunk: Chunk, key: str) -> None:
         call: dict[str, Any] = dict(NO_CALL)
         if self.profile.idempotency and not self.suspects:
             seconds = self.profile.idempotency.window_seconds - _KEY_MARGIN_SECONDS
@@ -285,7 +234,7 @@ class _Merging:
         """Nothing of the reservation was taken: it waits again."""
         renew_lease(self.claim, position=self.settled_id, reserved=self.settled_id, **NO_CALL)
 
-    def _settle(self, chunk: _Chunk, result: CallResult) -> Ended | None:
+    def _settle(self, chunk: Chunk, result: CallResult) -> Ended | None:
         """Writes what the call came to; tells how the claim ends, or None to go on."""
         match result.answer:
             case Answer.TAKEN:
@@ -310,14 +259,14 @@ class _Merging:
         pause = min(_ASK_AGAIN_SECONDS * 2**self.claim.errors_count, _ASK_AGAIN_MOST_SECONDS)
         return Ended(result.words or UNANSWERED, pause_seconds=result.retry_after or pause)
 
-    def _settle_taken(self, chunk: _Chunk, fates: Any) -> None:
+    def _settle_taken(self, chunk: Chunk, fates: Any) -> None:
         told = [(i, *fates.get(one.address, (Fate.UNCERTAIN, ""))) for i, one in enumerate(chunk.recipients)]
         with transaction.atomic():
             if any(fate is Fate.ACCEPTED for _index, fate, _words in told):
                 self._reject_suspects()
             self._write(chunk.last_id, chunk.recipients, told)
 
-    def _settle_unknown(self, chunk: _Chunk) -> None:
+    def _settle_unknown(self, chunk: Chunk) -> None:
         with transaction.atomic():
             self._write(chunk.last_id, chunk.recipients, [])
             batch = Batch(issue_id=self.claim.issue_id, number=self.claim.number)
@@ -326,7 +275,7 @@ class _Merging:
         self.suspects.clear()
         log.warning("batch.unanswered issue=%d batch=%d uncertain=%d", self.claim.issue_id, self.claim.number, count)
 
-    def _settle_refused(self, chunk: _Chunk, words: str) -> Ended | None:
+    def _settle_refused(self, chunk: Chunk, words: str) -> Ended | None:
         """One reader is refused, alone in the call. It is the reader's own fault only if the provider has taken others of this issue."""
         reader = chunk.recipients[0]
         if self._is_proven():
@@ -337,7 +286,7 @@ class _Merging:
         self.suspects.append((reader, words))
         return self._close_issue(words) if len(self.suspects) >= _SUSPECTS else None
 
-    def _settle_partly(self, chunk: _Chunk, fates: Any) -> None:
+    def _settle_partly(self, chunk: Chunk, fates: Any) -> None:
         """Those who were told of keep their fate; the others were not reached and wait."""
         told = [(i, *fates[one.address]) for i, one in enumerate(chunk.recipients) if one.address in fates]
         settled_id = chunk.recipients[told[-1][0]].subscriber_id if told else self.settled_id

@@ -16,7 +16,8 @@ from newsletter.delivery.email_url import ProviderSettings
 from newsletter.delivery.fates import Ended
 from newsletter.delivery.halting import count_troubles
 from newsletter.delivery.lifecycle import move_issue
-from newsletter.delivery.merging import submit_merged, submit_merged_again
+from newsletter.delivery.merging import submit_merged
+from newsletter.delivery.merging_held import submit_merged_held
 from newsletter.delivery.pacing import Gate
 from newsletter.delivery.providers import choose_provider
 from newsletter.delivery.streaming import submit_deferred, submit_waiting
@@ -65,7 +66,7 @@ def _submit(claim: Claim, issue: Issue, provider: ProviderSettings, gate: Gate, 
     if provider.kind == "api":
         ended = submit_merged(claim, issue, provider, gate)
         while not ended.error and (ids := turns.next()):
-            ended = submit_merged_again(claim, issue, provider, gate, ids)
+            ended = submit_merged_held(claim, issue, provider, gate, ids)
         return ended
     error = submit_waiting(claim, issue, provider, gate)
     while not error and (ids := turns.next()):
