@@ -44,11 +44,18 @@ def may_send(provider: str) -> Wait | None:
     if state is None:
         return None
     if state.resting_until and state.resting_until > state.now:
-        reason = _("%(provider)s has asked to wait (429)") % {"provider": provider}
-        return Wait(_seconds(state.now, state.resting_until), reason)
+        return _say_rest(provider, state.now, state.resting_until)
     if state.breaker == Breaker.CLOSED or state.probe_at is None or state.probe_at <= state.now:
         return None
     return Wait(_seconds(state.now, state.probe_at), say_refusals(state))
+
+
+def resting(provider: str) -> Wait | None:
+    """How long the provider has asked to wait, by a 429; None when it has not."""
+    row = (
+        ProviderState.objects.filter(name=provider, resting_until__gt=Now()).values_list("resting_until", Now()).first()
+    )
+    return _say_rest(provider, row[1], row[0]) if row and row[0] else None
 
 
 def say_refusals(state: ProviderState) -> str:
@@ -125,6 +132,10 @@ def _read_date(value: str) -> datetime | None:
     except (TypeError, ValueError):
         return None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _say_rest(provider: str, now: datetime, until: datetime) -> Wait:
+    return Wait(_seconds(now, until), _("%(provider)s has asked to wait (429)") % {"provider": provider})
 
 
 def _seconds(now: datetime, until: datetime) -> float:

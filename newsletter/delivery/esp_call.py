@@ -14,7 +14,8 @@ from typing import Any
 from anymail.exceptions import AnymailAPIError, AnymailError, AnymailInvalidAddress
 from anymail.message import AnymailMessage
 
-from newsletter.delivery.breaker import read_retry_after
+from newsletter.delivery.breaker import note_answers, read_retry_after
+from newsletter.delivery.email_url import ProviderSettings
 from newsletter.delivery.esp_backends import PARSED_TO, WireAddress, open_backend
 from newsletter.delivery.fates import Fate, NotTakenError
 from newsletter.delivery.merge_template import Letter, MergeTemplate
@@ -133,8 +134,9 @@ def call_within(seconds: float, call: Callable[[], CallResult], while_waiting: C
     return CallResult(Answer.UNKNOWN, words=f"no whole answer within {seconds:g} s")
 
 
-def send_by_api(message: Any, esp: str, timeout_seconds: float) -> None:
+def send_by_api(message: Any, provider: ProviderSettings, timeout_seconds: float) -> None:
     """Hands one ordinary Django message over. Raises NotTakenError if the provider surely did not take it, OSError if it may have."""
+    esp = provider.esp
     profile = PROFILES[esp]
     message.ready, message.http_headers, message.addresses = None, {}, list(message.to)
     if not profile.message_id:
@@ -149,6 +151,8 @@ def send_by_api(message: Any, esp: str, timeout_seconds: float) -> None:
     finally:
         backend.close()
         message.to = list(message.addresses)
+    if result.retry_after is not None:
+        note_answers(provider.name, retry_after=result.retry_after)
     if result.answer is Answer.UNKNOWN:
         raise OSError(result.words)
     refused = [words for fate, words in result.fates.values() if fate in {Fate.REFUSED, Fate.FAILED}]

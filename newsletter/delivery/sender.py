@@ -80,8 +80,9 @@ def _release(claim: Claim, ended: Ended, wait: Wait | None, *, is_new: bool) -> 
     batch = Batch.objects.get(pk=claim.batch_id)
     waiting = rows.filter(outcome=Outcome.WITH_BATCH, subscriber_id__gt=batch.position).exists()
     deferred = rows.filter(outcome=Outcome.DEFERRED)
-    is_held = held_of(claim).exists()
-    if deferred.exists() and batch.errors_count >= _DEFERRALS_LIMIT and not waiting and not is_held and not wait:
+    is_deferred = deferred.exists()
+    is_held = is_deferred and held_of(claim).exists()
+    if is_deferred and batch.errors_count >= _DEFERRALS_LIMIT and not waiting and not is_held and not wait:
         deferred.update(outcome=Outcome.FAILED)  # the reason on the row is the server's last word
     is_deferred = deferred.exists()
     if not waiting and not is_deferred:

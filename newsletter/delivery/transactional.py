@@ -13,6 +13,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from newsletter.delivery import breaker
 from newsletter.delivery.compose import one_line
 from newsletter.delivery.email_url import ProviderSettings
 from newsletter.delivery.esp_call import send_by_api
@@ -92,6 +93,10 @@ def send_single(message: EmailMultiAlternatives) -> None:
     """
     refusals = []
     for provider in sorted(open_providers(), key=lambda one: -one.weight):
+        rest = breaker.resting(provider.name)
+        if rest is not None:  # a 429 is obeyed by single mails, too; other limits are an issue's
+            refusals.append(rest.reason)
+            continue
         try:
             _hand_over(message, provider)
             return
@@ -103,7 +108,7 @@ def send_single(message: EmailMultiAlternatives) -> None:
 
 def _hand_over(message: EmailMultiAlternatives, provider: ProviderSettings) -> None:
     if provider.kind == "api":
-        send_by_api(message, provider.esp, settings.EMAIL_TIMEOUT)
+        send_by_api(message, provider, settings.EMAIL_TIMEOUT)
         return
     connection = get_connection(
         host=provider.host,

@@ -50,7 +50,10 @@ def _say_stage(issue: Issue) -> Iterator[str]:
 def _say_providers(issue: Issue) -> Iterator[str]:
     from newsletter.management.standing import show_time  # standing asks us, and lends its clock
 
-    troubled = ProviderState.objects.filter(~Q(breaker=Breaker.CLOSED) | Q(resting_until__gt=Now()))
+    ours = [provider.name for provider in settings.PROVIDERS]
+    troubled = ProviderState.objects.filter(name__in=ours).filter(
+        ~Q(breaker=Breaker.CLOSED) | Q(resting_until__gt=Now())
+    )
     for state in troubled.annotate(now=Now()).order_by("name"):
         if state.breaker == Breaker.HALF_OPEN:
             yield _("%(refusals)s; a few mails are being tried now.") % {"refusals": say_refusals(state)}

@@ -13,7 +13,9 @@ from django.conf import LazySettings
 from newsletter.delivery import sender
 from newsletter.delivery.email_url import ProviderSettings
 from newsletter.delivery.pacing import PROBE_RECIPIENTS
+from newsletter.delivery.transactional import send_test
 from newsletter.models import Batch, Delivery, Issue, Outcome, ProviderDay, ProviderState
+from tests.factories import make_issue, make_list
 from tests.fake_provider import FakeProvider, Fault
 from tests.newsletter.delivery.calls import batch_of, due_now, states
 from tests.newsletter.delivery.conftest import addresses, make_sending_issue, send_all, use_provider
@@ -200,3 +202,17 @@ def test_unlimited_calls_are_as_large_as_ever(provider: FakeProvider, settings: 
     sender.send_batch(Batch.objects.get(issue=issue).pk)
     assert len(provider.calls) == 1
     assert Issue.objects.filter(pk=issue.pk, status="sending").exists()
+
+
+def test_a_single_mail_obeys_a_429_as_an_issue_does(provider: FakeProvider, settings: LazySettings) -> None:
+    use_provider(settings, "mailgun", "postmark")
+    settings.PROVIDERS = (replace(settings.PROVIDERS[0], weight=3), settings.PROVIDERS[1])
+    issue = make_issue(make_list())
+    provider.faults.append(Fault(status=429, headers={"Retry-After": "40"}))
+    for _ in range(2):
+        send_test(issue.pk, "editor@example.org")
+    assert [call.esp for call in provider.calls] == ["mailgun", "postmark", "postmark"]
+    settings.PROVIDERS = settings.PROVIDERS[:1]
+    with pytest.raises(OSError, match="mailgun has asked to wait"):
+        send_test(issue.pk, "editor@example.org")
+    assert len(provider.calls) == 3
