@@ -100,7 +100,7 @@ def note_answers(
     """Writes down what the provider has answered since the last note; says whether it may be asked further.
 
     `errors` are those since the last call accepted. `retry_after`: seconds to rest (see read_retry_after); a 429 is obeyed, not
-    counted as an error. Costs one UPDATE that finds nothing while all goes well.
+    counted as an error. Costs one question while all goes well.
     """
     if retry_after is not None:
         _rest(provider, min(retry_after, _REST_MOST_SECONDS))
@@ -152,9 +152,11 @@ def _rest(provider: str, seconds: float) -> None:
 
 def _close(provider: str) -> None:
     troubled = ProviderState.objects.filter(Q(errors_count__gt=0) | ~Q(breaker=Breaker.CLOSED), name=provider)
-    was_open = troubled.exclude(breaker=Breaker.CLOSED).exists()
+    before = troubled.first()
+    if before is None:
+        return
     changed = troubled.update(breaker=Breaker.CLOSED, errors_count=0, words="", pause_seconds=0, probe_at=None)
-    if changed and was_open:
+    if changed and before.breaker != Breaker.CLOSED:
         # They were told to wait for the next probe: it has come, and nobody must wait out a quarter of an hour.
         waiting = Batch.objects.filter(status=Batch.Status.PENDING, provider__in=["", provider], retry_at__gt=Now())
         waiting.update(retry_at=None, rung_at=None)
