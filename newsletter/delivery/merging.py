@@ -6,10 +6,11 @@ provider refuses for everybody (a wrong key, an unknown sender) pauses the issue
 
 from __future__ import annotations
 
+import json
 import logging
 import uuid
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 from django.conf import settings
 from django.db import transaction
@@ -33,6 +34,7 @@ from subscribers.audience import unreachable_reasons
 log = logging.getLogger(__name__)
 
 _SINGLES = 20  # calls of one reader each between two checkpoints: the most that a kill leaves uncertain there
+_READY_BYTES = 10_000_000  # of finished texts in one call: a worker holds them thrice, and Postmark takes 50 MB
 _SUSPECTS = 3  # readers refused one by one, without anybody taken, before we believe that it is not the readers
 _KEY_MARGIN_SECONDS = 120  # a key is not used so shortly before the provider forgets it
 # Pauses before a call in doubt is submitted again, doubling: Brevo knows a key for half an hour.
@@ -98,8 +100,8 @@ class _Merging:
     def submit_waiting(self) -> Ended:
         """Everyone above the position, in chunks; a chunk that is refused as a whole is halved until it is known whose fault it is."""
         recipients = self._load_waiting()
-        most = _SINGLES if self.profile.way is Way.SINGLE else self.profile.most_per_call
-        size, start = most, 0
+        size = most = self._most_at_once()
+        start = 0
         while start < len(recipients) and not must_stop(self.claim.issue_id):
             chunk = _Chunk([self.template.letter_for(one) for one in recipients[start : start + size]])
             key = str(uuid.uuid4())
@@ -117,6 +119,18 @@ class _Merging:
         if self.suspects:  # the batch ends and nobody was taken: it is not known to be the readers
             return self._close_issue(self.suspects[-1][1])
         return Ended()
+
+    def _most_at_once(self) -> int:
+        match self.profile.way:
+            case Way.FIELDS:
+                return self.profile.most_per_call
+            case Way.READY:
+                one_bytes = len(json.dumps([self.issue.html, self.issue.text]))
+                return max(1, min(self.profile.most_per_call, _READY_BYTES // one_bytes))
+            case Way.SINGLE:
+                return _SINGLES
+            case _:
+                assert_never(self.profile.way)
 
     def ask_again(self, batch: Batch) -> Ended | None:
         """The call in doubt, once more with its key, if the provider knows it again; else its readers are uncertain."""
