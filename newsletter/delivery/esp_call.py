@@ -107,10 +107,10 @@ def call_provider(backend: Any, message: Any, *, is_repeated: bool) -> CallResul
     return _read_status(message)
 
 
-def call_within(seconds: float, call: Callable[[], CallResult], while_waiting: Callable[[float], None]) -> CallResult:
+def call_within(seconds: float, call: Callable[[], CallResult], while_waiting: Callable[[], None]) -> CallResult:
     """The call's result, or UNKNOWN once so many seconds have passed: a server that sends a byte a second ends no socket's time.
 
-    `while_waiting` is called now and then with the seconds it may wait; whatever it raises goes on to the caller.
+    `while_waiting` is called now and then; whatever it raises goes on to the caller.
     """
     results: list[CallResult] = []
     done = threading.Event()
@@ -129,7 +129,7 @@ def call_within(seconds: float, call: Callable[[], CallResult], while_waiting: C
     for _ in range(10):
         if done.wait(slice_seconds):
             return results[0]
-        while_waiting(slice_seconds)
+        while_waiting()
     return CallResult(Answer.UNKNOWN, words=f"no whole answer within {seconds:g} s")
 
 

@@ -27,6 +27,7 @@ from newsletter.delivery.merge_template import Letter, MergeTemplate
 from newsletter.delivery.providers import PROFILES, Way
 from newsletter.delivery.recipients import load_reachable, load_recipients
 from newsletter.delivery.recording import call_uncertain, on_the_wire, record_fates
+from newsletter.delivery.single_calls import SUSPECTS, call_each
 from newsletter.delivery.stopping import must_stop
 from newsletter.models import Batch, Delivery, Issue, Outcome
 from subscribers.audience import unreachable_reasons
@@ -35,7 +36,6 @@ log = logging.getLogger(__name__)
 
 _SINGLES = 20  # calls of one reader each between two checkpoints: the most that a kill leaves uncertain there
 _READY_BYTES = 10_000_000  # of finished texts in one call: a worker holds them thrice, and Postmark takes 50 MB
-_SUSPECTS = 3  # readers refused one by one, without anybody taken, before we believe that it is not the readers
 _KEY_MARGIN_SECONDS = 120  # a key is not used so shortly before the provider forgets it
 # Pauses before a call in doubt is submitted again, doubling: Brevo knows a key for half an hour.
 _ASK_AGAIN_SECONDS, _ASK_AGAIN_MOST_SECONDS = 5, 300
@@ -158,44 +158,28 @@ class _Merging:
                 return self._stop_issue(result.words)
 
     def _call(self, chunk: _Chunk, key: str, *, is_repeated: bool = False) -> CallResult:
-        if self._backend is None:
-            self._backend = open_backend(self.provider.esp, settings.API_TIMEOUT_SECONDS)
         if self.profile.way is Way.SINGLE:
-            return self._call_each(chunk, key)
+            return call_each(
+                chunk.letters,
+                self._open_backend,
+                lambda backend, letter: call_provider(
+                    backend, build_message(self.template, [letter], key), is_repeated=False
+                ),
+                at_once=settings.API_CONNECTIONS,
+                is_proven=self._is_proven(),
+                seconds=settings.API_TIMEOUT_SECONDS,
+                while_waiting=lambda: renew_lease(self.claim),
+            )
+        backend = self._backend = self._backend or self._open_backend()
         message = build_message(self.template, chunk.letters, key)
-        return self._call_one(message, is_repeated=is_repeated)
-
-    def _call_one(self, message: Any, *, is_repeated: bool = False) -> CallResult:
-        backend = self._backend
         return call_within(
             settings.API_TIMEOUT_SECONDS,
             lambda: call_provider(backend, message, is_repeated=is_repeated),
-            lambda _seconds: renew_lease(self.claim),
+            lambda: renew_lease(self.claim),
         )
 
-    def _call_each(self, chunk: _Chunk, key: str) -> CallResult:
-        """One call a reader; ends early at the first that is not the reader's own affair. Who was not reached waits."""
-        fates: dict[str, tuple[Fate, str]] = {}
-        is_proven = self._is_proven()
-        result = CallResult(Answer.TAKEN)
-        for letter in chunk.letters:
-            result = self._call_one(build_message(self.template, [letter], key))
-            match result.answer:
-                case Answer.TAKEN:
-                    fates |= result.fates
-                    is_proven = is_proven or any(fate is Fate.ACCEPTED for fate, _words in result.fates.values())
-                case Answer.REFUSED:
-                    fates[letter.recipient.address] = (Fate.REFUSED, result.words)
-                    if not is_proven and len(fates) >= _SUSPECTS:
-                        break
-                case Answer.UNKNOWN | Answer.MISMATCHED:
-                    fates[letter.recipient.address] = (Fate.UNCERTAIN, UNANSWERED)
-                    return CallResult(Answer.LATER, fates, result.words or UNANSWERED)
-                case Answer.LATER | Answer.CLOSED:
-                    return CallResult(result.answer, fates, result.words, result.retry_after)
-        if result.answer is Answer.REFUSED and not is_proven:  # not one was taken: it is not known to be the readers
-            return CallResult(Answer.CLOSED, words=result.words)
-        return CallResult(Answer.TAKEN, fates)
+    def _open_backend(self) -> Any:
+        return open_backend(self.provider.esp, settings.API_TIMEOUT_SECONDS)
 
     # --- the database -------------------------------------------------------------------------------------------------
 
@@ -271,14 +255,18 @@ class _Merging:
                 self._write(chunk.last_id, chunk.recipients, [(0, Fate.REFUSED, words)])
             return None
         self.suspects.append((reader, words))
-        return self._close_issue(words) if len(self.suspects) >= _SUSPECTS else None
+        return self._close_issue(words) if len(self.suspects) >= SUSPECTS else None
 
     def _settle_partly(self, chunk: _Chunk, fates: Any) -> None:
-        """Those who were told of keep their fate; the others were not reached and wait."""
+        """Those who were told of keep their fate, also beyond one who was not reached; who was not reached waits."""
         told = [(i, *fates[one.address]) for i, one in enumerate(chunk.recipients) if one.address in fates]
-        settled_id = chunk.recipients[told[-1][0]].subscriber_id if told else self.settled_id
+        reached = 0
+        while reached < len(told) and told[reached][0] == reached:
+            reached += 1
+        settled_id = chunk.recipients[reached - 1].subscriber_id if reached else self.settled_id
         with transaction.atomic():
-            self._write(settled_id, chunk.recipients, told)
+            self._write(settled_id, chunk.recipients, told[:reached])
+            record_fates(self.claim, chunk.recipients, told[reached:])
 
     def _write(self, settled_id: int, recipients: list[Recipient], told: list[tuple[int, Fate, str]]) -> None:
         self.settled_before, self.settled_id = self.settled_id, settled_id
