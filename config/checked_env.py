@@ -191,7 +191,7 @@ class CheckedEnv:
                 )
         if "resend" in providers and anymail.get("RESEND_SIGNING_SECRET") and importlib.util.find_spec("svix") is None:
             self.wrong.append(
-                f"{name} names resend, and its signature needs the package svix. Run .venv/bin/uv pip install svix, or "
-                f"set {ANYMAIL_PREFIX}{WEBHOOK_SECRET} in place of {ANYMAIL_PREFIX}RESEND_SIGNING_SECRET."
+                f"{name} names resend, and its signature needs the package svix, which Sosik does not carry. "
+                f"Set {ANYMAIL_PREFIX}{WEBHOOK_SECRET} in place of {ANYMAIL_PREFIX}RESEND_SIGNING_SECRET."
             )
         return providers
