@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import json
 import os
@@ -248,4 +249,9 @@ class CheckedEnv:
                 self.wrong.append(
                     f"{name} names {provider}, but {ANYMAIL_PREFIX}{proof} is not set: anybody could send its events."
                 )
+        if "resend" in providers and anymail.get("RESEND_SIGNING_SECRET") and importlib.util.find_spec("svix") is None:
+            self.wrong.append(
+                f"{name} names resend, and its signature needs the package svix, which Sosik does not carry. "
+                f"Set {ANYMAIL_PREFIX}{WEBHOOK_SECRET} in place of {ANYMAIL_PREFIX}RESEND_SIGNING_SECRET."
+            )
         return providers

@@ -64,6 +64,8 @@ SMTP_WINDOW = env.number("SMTP_WINDOW", default=40, low=1, high=1000)
 SMTP_TIMEOUT_SECONDS = env.number("SMTP_TIMEOUT_SECONDS", default=60, low=1, high=900)
 # Seconds from the first to the last byte of a provider's answer; a batch's lease is renewed meanwhile.
 API_TIMEOUT_SECONDS = env.number("API_TIMEOUT_SECONDS", default=60, low=1, high=600)
+# Calls at once by one worker to a provider that takes one reader a call (docs/providers.md).
+API_CONNECTIONS = env.number("API_CONNECTIONS", default=4, low=1, high=50)
 LEASE_SECONDS = env.number("LEASE_SECONDS", default=60, low=2, high=3600)  # a batch unheard of for so long is swept
 TICK_SECONDS = env.number("TICK_SECONDS", default=5, low=1, high=60)  # how often the clock reads the database
 # Opens and clicks wait so long before they are folded: a scanner's burst (tracking/bots.py) must be seen whole.

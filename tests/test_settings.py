@@ -291,6 +291,8 @@ def test_anymail_settings_lose_their_prefix_and_json_stays_json(bare: pytest.Mon
         ("mailgun", {}, False),
         ("mailgun", {"MAILGUN_WEBHOOK_SIGNING_KEY": "key"}, True),
         ("mailgun", {"WEBHOOK_SECRET": "user:word"}, True),
+        ("resend", {"RESEND_SIGNING_SECRET": "whsec_x"}, False),  # without the package that checks it
+        ("resend", {"WEBHOOK_SECRET": "user:word"}, True),
         ("postmark", {}, False),
         ("postmark", {"WEBHOOK_SECRET": "user:word"}, True),
         ("nobody", {"WEBHOOK_SECRET": "user:word"}, False),

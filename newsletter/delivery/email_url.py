@@ -121,7 +121,7 @@ def _read_provider(parts: SplitResult, anymail: dict[str, Any], common: dict[str
             f"names provider:{esp}, but {' and '.join(missing)} is not set. Copy it from the provider's pages."
         )
     if esp == "amazon_ses" and importlib.util.find_spec("boto3") is None:
-        raise ValueError("names provider:amazon_ses, which needs boto3. Run: .venv/bin/uv pip install boto3")
+        raise ValueError("names provider:amazon_ses, which needs boto3. Run: .venv/bin/uv sync --frozen --extra ses")
     return ProviderSettings("api", esp=esp, **common)
 
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from anymail.backends.base import BasePayload
+from django.conf import settings
 
 # The payload class of each backend that takes many readers in one call.
 _PAYLOADS = {
@@ -77,13 +78,7 @@ def open_backend(esp: str, timeout_seconds: float) -> Any:
     module = import_module(f"anymail.backends.{esp}")
     options: dict[str, Any] = {"ignore_recipient_status": True}  # refused readers are read from the status, not raised
     if esp == "amazon_ses":
-        # boto3 would try a call again by itself, and send it twice.
-        config = {
-            "retries": {"total_max_attempts": 1},
-            "read_timeout": timeout_seconds,
-            "connect_timeout": timeout_seconds,
-        }
-        options["client_params"] = {"config": config}
+        options["client_params"] = _ses_client(timeout_seconds)
     else:
         options["timeout"] = timeout_seconds
     backend_class = module.EmailBackend
@@ -93,6 +88,13 @@ def open_backend(esp: str, timeout_seconds: float) -> Any:
     backend = backend_class(**options)
     backend.open()
     return backend
+
+
+def _ses_client(timeout_seconds: float) -> dict[str, Any]:
+    """The operator's own parameters, but for this: boto3 would try a call again by itself, and send it twice."""
+    given: dict[str, Any] = settings.ANYMAIL.get("AMAZON_SES_CLIENT_PARAMS", {})
+    ours = {"retries": {"total_max_attempts": 1}, "read_timeout": timeout_seconds, "connect_timeout": timeout_seconds}
+    return {**given, "config": {**given.get("config", {}), **ours}}
 
 
 class _OurBackend:

@@ -108,10 +108,10 @@ def call_provider(backend: Any, message: Any, *, is_repeated: bool) -> CallResul
     return _read_status(message)
 
 
-def call_within(seconds: float, call: Callable[[], CallResult], while_waiting: Callable[[float], None]) -> CallResult:
+def call_within(seconds: float, call: Callable[[], CallResult], while_waiting: Callable[[], None]) -> CallResult:
     """The call's result, or UNKNOWN once so many seconds have passed: a server that sends a byte a second ends no socket's time.
 
-    `while_waiting` is called now and then with the seconds it may wait; whatever it raises goes on to the caller.
+    `while_waiting` is called now and then; whatever it raises goes on to the caller.
     """
     results: list[CallResult] = []
     done = threading.Event()
@@ -130,7 +130,7 @@ def call_within(seconds: float, call: Callable[[], CallResult], while_waiting: C
     for _ in range(10):
         if done.wait(slice_seconds):
             return results[0]
-        while_waiting(slice_seconds)
+        while_waiting()
     return CallResult(Answer.UNKNOWN, words=f"no whole answer within {seconds:g} s")
 
 
@@ -189,7 +189,7 @@ def _read_status(message: Any) -> CallResult:
         fates[address] = (_FATES.get(word, Fate.UNCERTAIN), f"provider says: {word}")
     if len(fates) > 1 and all(fate is Fate.FAILED for fate, _words in fates.values()):
         response = message.anymail_status.esp_response
-        return CallResult(Answer.REFUSED, words=_clean(str(getattr(response, "text", response))))
+        return CallResult(Answer.REFUSED, words=_clean(_text_of(response)))
     return CallResult(Answer.TAKEN, fates)
 
 
@@ -199,7 +199,7 @@ def _read_error(error: Any, message: Any, *, is_repeated: bool) -> CallResult:
     status = _status_of(response)
     if status is None:
         return CallResult(Answer.LATER if _nothing_left(error) else Answer.UNKNOWN, words=words)
-    text = str(getattr(response, "text", ""))
+    text = _text_of(response)
     if status == 429:
         return CallResult(Answer.LATER, words=words, retry_after=_retry_after(response))
     if status == 409:  # Resend's words: resend.com/docs/dashboard/emails/idempotency-keys, November 2026
@@ -243,12 +243,18 @@ def _retry_after(response: Any) -> float | None:
 
 
 def _words(error: Any) -> str:
-    status = _status_of(getattr(error, "response", None))
-    text = str(getattr(getattr(error, "response", None), "text", "") or "")
+    response = getattr(error, "response", None)
+    status = _status_of(response)
     if status is not None:
-        return _clean(f"{status} {text}")
+        return _clean(f"{status} {_text_of(response)}")
     cause = error.__cause__ or error
     return _clean(f"{type(cause).__name__}: {cause}")
+
+
+def _text_of(response: Any) -> str:
+    if isinstance(response, Mapping):  # boto3
+        return str(response.get("Error", {}).get("Message", ""))
+    return str(getattr(response, "text", "") or "")
 
 
 def _clean(text: str) -> str:

@@ -6,10 +6,11 @@ provider refuses for everybody (a wrong key, an unknown sender) pauses the issue
 
 from __future__ import annotations
 
+import json
 import logging
 import uuid
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 from django.conf import settings
 from django.db import transaction
@@ -27,6 +28,7 @@ from newsletter.delivery.pacing import Gate
 from newsletter.delivery.providers import PROFILES, Way
 from newsletter.delivery.recipients import load_reachable, load_recipients
 from newsletter.delivery.recording import call_uncertain, on_the_wire, record_fates
+from newsletter.delivery.single_calls import SUSPECTS, call_each
 from newsletter.delivery.stopping import must_stop
 from newsletter.delivery.turns import hold_back
 from newsletter.models import Batch, Delivery, Issue, Outcome
@@ -35,7 +37,7 @@ from subscribers.audience import unreachable_reasons
 log = logging.getLogger(__name__)
 
 _SINGLES = 20  # calls of one reader each between two checkpoints: the most that a kill leaves uncertain there
-_SUSPECTS = 3  # readers refused one by one, without anybody taken, before we believe that it is not the readers
+_READY_BYTES = 10_000_000  # of finished texts in one call: a worker holds them thrice, and Postmark takes 50 MB
 _KEY_MARGIN_SECONDS = 120  # a key is not used so shortly before the provider forgets it
 # Pauses before a call in doubt is submitted again, doubling: Brevo knows a key for half an hour.
 _ASK_AGAIN_SECONDS, _ASK_AGAIN_MOST_SECONDS = 5, 300
@@ -101,8 +103,8 @@ class Merging:
     def submit_waiting(self) -> Ended:
         """Everyone above the position, in chunks; a chunk that is refused as a whole is halved until it is known whose fault it is."""
         recipients = self._load_waiting()
-        most = _SINGLES if self.profile.way is Way.SINGLE else self.profile.most_per_call
-        size, start = most, 0
+        size = most = self._most_at_once()
+        start = 0
         while start < len(recipients) and not must_stop(self.claim.issue_id):
             count = self.gate.open_or_wait(min(size, len(recipients) - start), lambda: renew_lease(self.claim))
             chunk = Chunk([self.template.letter_for(one) for one in recipients[start : start + count]])
@@ -111,8 +113,9 @@ class Merging:
                 break
             result = self._call(chunk, key)
             if result.answer is Answer.REFUSED and len(chunk.letters) > 1:
-                self._take_back()
-                self.gate.take_back(len(chunk.letters))
+                with transaction.atomic():
+                    self._take_back()
+                    self.gate.take_back(len(chunk.letters))
                 size = len(chunk.letters) // 2
                 continue
             ended = self._settle(chunk, result)
@@ -123,6 +126,18 @@ class Merging:
         if self.suspects:  # the batch ends and nobody was taken: it is not known to be the readers
             return self._close_issue(self.suspects[-1][1])
         return Ended()
+
+    def _most_at_once(self) -> int:
+        match self.profile.way:
+            case Way.FIELDS:
+                return self.profile.most_per_call
+            case Way.READY:
+                one_bytes = len(json.dumps([self.issue.html, self.issue.text]))
+                return max(1, min(self.profile.most_per_call, _READY_BYTES // one_bytes))
+            case Way.SINGLE:
+                return _SINGLES
+            case _:
+                assert_never(self.profile.way)
 
     def ask_again(self, batch: Batch) -> Ended | None:
         """The call in doubt, once more with its key, if the provider knows it again; else its readers are uncertain."""
@@ -150,57 +165,38 @@ class Merging:
                 return self._stop_issue(result.words)
 
     def _call(self, chunk: Chunk, key: str, *, is_repeated: bool = False) -> CallResult:
-        if self._backend is None:
-            self._backend = open_backend(self.provider.esp, settings.API_TIMEOUT_SECONDS)
-        if self.profile.way is Way.SINGLE:
-            return self._call_each(chunk, key)
-        message = build_message(self.template, chunk.letters, key)
-        return self._call_one(message, is_repeated=is_repeated)
-
-    def _call_one(self, message: Any, *, is_repeated: bool = False) -> CallResult:
-        backend = self._backend
-        result = call_within(
-            settings.API_TIMEOUT_SECONDS,
-            lambda: call_provider(backend, message, is_repeated=is_repeated),
-            lambda _seconds: renew_lease(self.claim),
-        )
-        self._note(result)
-        return result
-
-    def _note(self, result: CallResult) -> None:
-        """Tells the gate. What a provider refuses for a reader's or the issue's sake is no sign that it is in trouble."""
+        result = self._call_out(chunk, key, is_repeated=is_repeated)
+        # What a provider refuses for a reader's or the issue's sake is no sign that it is in trouble.
         if result.retry_after is not None:
             self.gate.note_rest(result.retry_after)
-        elif result.answer is Answer.TAKEN:
-            self.gate.note(result.fates.values())
-        elif result.answer in {Answer.LATER, Answer.CLOSED, Answer.UNKNOWN}:
-            self.gate.note([], result.words or UNANSWERED)
+        elif not self.gate.is_shut and result.answer not in {Answer.REFUSED, Answer.MISMATCHED}:
+            self.gate.note(result.fates.values(), "" if result.answer is Answer.TAKEN else result.words or UNANSWERED)
+        return result
 
-    def _call_each(self, chunk: Chunk, key: str) -> CallResult:
-        """One call a reader; ends early at the first that is not the reader's own affair. Who was not reached waits."""
-        fates: dict[str, tuple[Fate, str]] = {}
-        is_proven = self._is_proven()
-        result = CallResult(Answer.TAKEN)
-        for letter in chunk.letters:
-            if fates and not self.gate.look():  # another worker has been told to wait
-                return CallResult(Answer.LATER, fates, self.gate.wait.reason if self.gate.wait else "")
-            result = self._call_one(build_message(self.template, [letter], key))
-            match result.answer:
-                case Answer.TAKEN:
-                    fates |= result.fates
-                    is_proven = is_proven or any(fate is Fate.ACCEPTED for fate, _words in result.fates.values())
-                case Answer.REFUSED:
-                    fates[letter.recipient.address] = (Fate.REFUSED, result.words)
-                    if not is_proven and len(fates) >= _SUSPECTS:
-                        break
-                case Answer.UNKNOWN | Answer.MISMATCHED:
-                    fates[letter.recipient.address] = (Fate.UNCERTAIN, UNANSWERED)
-                    return CallResult(Answer.LATER, fates, result.words or UNANSWERED)
-                case Answer.LATER | Answer.CLOSED:
-                    return CallResult(result.answer, fates, result.words, result.retry_after)
-        if result.answer is Answer.REFUSED and not is_proven:  # not one was taken: it is not known to be the readers
-            return CallResult(Answer.CLOSED, words=result.words)
-        return CallResult(Answer.TAKEN, fates)
+    def _call_out(self, chunk: Chunk, key: str, *, is_repeated: bool) -> CallResult:
+        if self.profile.way is Way.SINGLE:
+            return call_each(
+                chunk.letters,
+                self._open_backend,
+                lambda backend, letter: call_provider(
+                    backend, build_message(self.template, [letter], key), is_repeated=False
+                ),
+                at_once=settings.API_CONNECTIONS,
+                is_proven=self._is_proven(),
+                seconds=settings.API_TIMEOUT_SECONDS,
+                while_waiting=lambda: renew_lease(self.claim),
+                may_go_on=self.gate.look,
+            )
+        backend = self._backend = self._backend or self._open_backend()
+        message = build_message(self.template, chunk.letters, key)
+        return call_within(
+            settings.API_TIMEOUT_SECONDS,
+            lambda: call_provider(backend, message, is_repeated=is_repeated),
+            lambda: renew_lease(self.claim),
+        )
+
+    def _open_backend(self) -> Any:
+        return open_backend(self.provider.esp, settings.API_TIMEOUT_SECONDS)
 
     # --- the database -------------------------------------------------------------------------------------------------
 
@@ -284,14 +280,18 @@ class Merging:
                 self._write(chunk.last_id, chunk.recipients, [(0, Fate.REFUSED, words)])
             return None
         self.suspects.append((reader, words))
-        return self._close_issue(words) if len(self.suspects) >= _SUSPECTS else None
+        return self._close_issue(words) if len(self.suspects) >= SUSPECTS else None
 
     def _settle_partly(self, chunk: Chunk, fates: Any) -> None:
-        """Those who were told of keep their fate; the others were not reached and wait."""
+        """Those who were told of keep their fate, also beyond one who was not reached; who was not reached waits."""
         told = [(i, *fates[one.address]) for i, one in enumerate(chunk.recipients) if one.address in fates]
-        settled_id = chunk.recipients[told[-1][0]].subscriber_id if told else self.settled_id
+        reached = 0
+        while reached < len(told) and told[reached][0] == reached:
+            reached += 1
+        settled_id = chunk.recipients[reached - 1].subscriber_id if reached else self.settled_id
         with transaction.atomic():
-            self._write(settled_id, chunk.recipients, told)
+            self._write(settled_id, chunk.recipients, told[:reached])
+            record_fates(self.claim, chunk.recipients, told[reached:])
             self.gate.take_back(len(chunk.letters) - len(told))
 
     def _write(self, settled_id: int, recipients: list[Recipient], told: list[tuple[int, Fate, str]]) -> None:

@@ -58,8 +58,9 @@ _HANDLEBARS = ("{{", "{%", "{#")
 PROFILES: dict[str, Profile] = {
     profile.esp: profile
     for profile in (
-        # SendBulkEmail merges stored templates only, so raw messages one by one; SES puts its own Message-ID.
-        Profile("amazon_ses", Way.SINGLE, tracking_switch=False),
+        # SendBulkEmail merges stored templates only, so raw messages one by one. SES puts its own Message-ID in place of ours, which
+        # is better than none: Django would name this machine.
+        Profile("amazon_ses", Way.SINGLE, message_id=True, tracking_switch=False),
         # 1,000 versions a call: developers.brevo.com/docs/batch-send-transactional-emails. Values are HTML-escaped unless told
         # otherwise: help.sendinblue.com article 360018252080 (autoescape). The key: a UUID, 30 minutes, a repeat is answered
         # "duplicate_parameter": developers.brevo.com/docs/heterogenous-versions-batch-emails. All read November 2026.

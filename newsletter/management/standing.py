@@ -173,6 +173,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
         "open_batches": [
             {
                 "number": batch.number,
+                "provider": batch.provider,
                 "status": batch.status,
                 "recipients": batch.recipients_count,
                 "attempts": batch.attempts,

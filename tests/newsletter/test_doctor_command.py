@@ -105,3 +105,13 @@ def test_the_doctor_finds_a_database_without_tables(tmp_path: Path) -> None:
     assert found.returncode == 1
     assert "manage.py migrate" in found.stdout
     assert "overdue" not in found.stdout, "it would only ask tables that are not there"
+
+
+def test_the_doctor_says_of_a_provider_what_a_start_can_know(settings: LazySettings) -> None:
+    settings.PROVIDERS = (ProviderSettings("api", esp="mailgun", name="eu"),)
+    settings.ANYMAIL = {"MAILGUN_API_KEY": "key"}
+    assert "ok   mail      eu: API of mailgun; send a test" in doctor()[0]
+    settings.ANYMAIL = {}
+    page, is_well = doctor()
+    assert not is_well
+    assert "MAILGUN_API_KEY" in page

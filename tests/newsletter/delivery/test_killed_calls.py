@@ -42,12 +42,10 @@ def deadly(monkeypatch: pytest.MonkeyPatch, chance: random.Random) -> Iterator[N
         return run
 
     with monkeypatch.context() as patch:
-        for name in ("renew_lease", "call_provider", "call_within", "record_fates"):
+        for name in ("renew_lease", "record_fates", "call_each"):
             patch.setattr(merging, name, mortal(getattr(merging, name)))
         patch.setattr(sender, "write_batch", mortal(sender.write_batch))
-        patch.setattr(
-            merging, "call_within", mortal(lambda _seconds, call, _while_waiting: call())
-        )  # a death in a thread would not be the worker's
+        patch.setattr(merging, "call_within", mortal(lambda _seconds, call, _while_waiting: call()))
         yield
 
 

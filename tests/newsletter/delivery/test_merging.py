@@ -166,3 +166,13 @@ def test_a_batch_goes_by_weight_and_stays_where_it_was_claimed(provider: FakePro
     assert 120 <= shares["mailgun"] <= 180  # 150 +- 5 sigma; the keys are random
     told = Batch.objects.filter(issue=issue, provider="mailgun").count()
     assert told == shares["mailgun"]
+
+
+def test_finished_texts_of_a_long_issue_go_in_smaller_calls(provider: FakeProvider, settings: LazySettings) -> None:
+    use_provider(settings, "postmark")
+    issue = make_sending_issue(25)
+    Issue.objects.filter(pk=issue.pk).update(html=issue.html + "<p>" + "x" * 1_000_000 + "</p>")
+    send_all(issue)
+    assert len(provider.calls) == 3
+    assert max(len(call.body) for call in provider.calls) < 11_000_000
+    assert provider.counts() == dict.fromkeys(addresses(issue), 1)

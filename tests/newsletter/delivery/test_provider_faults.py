@@ -29,6 +29,7 @@ def test_too_many_requests_is_obeyed_to_the_second_and_nobody_is_lost(
     esp: str, provider: FakeProvider, settings: LazySettings
 ) -> None:
     use_provider(settings, esp)
+    settings.API_CONNECTIONS = 1  # with more, the others' calls are under way when the first is answered
     issue = make_sending_issue(5)
     provider.faults.append(Fault(status=429, headers={"Retry-After": "90"}))
     send_all(issue)

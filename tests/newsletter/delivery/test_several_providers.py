@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 
 from newsletter.delivery import claims
 from newsletter.delivery.email_url import ProviderSettings
+from newsletter.delivery.providers import share_of
 from newsletter.models import Batch, Delivery, Outcome
 from tests.fake_provider import FakeProvider, Fault
 from tests.newsletter.delivery.calls import (
@@ -64,3 +65,11 @@ def test_a_claim_names_its_provider_and_another_cannot_take_the_batch(kind: str,
     Batch.objects.filter(pk=batch.pk).update(status=Batch.Status.PENDING, lease_until=None, retry_at=Now())
     assert claims.claim_batch(batch.pk, "smtp") is None
     assert Delivery.objects.filter(outcome=Outcome.WITH_BATCH).count() == 1
+
+
+def test_the_same_key_falls_to_the_same_provider_and_the_shares_are_exact() -> None:
+    heavy, light = ProviderSettings("smtp", weight=3), ProviderSettings("api", esp="mailgun", weight=1)
+    chosen = [share_of(number, (heavy, light)) for number in range(400)]
+    assert chosen == [share_of(number, (heavy, light)) for number in range(400)]
+    assert (chosen.count(heavy), chosen.count(light)) == (300, 100)
+    assert share_of(7, ()) is None

@@ -12,7 +12,7 @@ from django.urls import clear_url_caches, set_urlconf
 
 import config.urls
 import newsletter.urls
-from newsletter.delivery import merging, recovery
+from newsletter.delivery import claims, merging, recovery, sender
 from newsletter.delivery.esp_call import CallResult
 from newsletter.models import Delivery
 from newsletter.tracking.fold import fold_engagement
@@ -23,6 +23,7 @@ from tests.newsletter.delivery.calls import (
     KEYED,
     KEYLESS,
     TAKEN_UNANSWERED,
+    batch_of,
     due_now,
     states,
 )
@@ -60,20 +61,50 @@ def test_ids_in_another_order_are_nobodys_harm(esp: str, provider: FakeProvider,
     assert states(issue) == (4, 0, 0)
 
 
-def test_one_unanswered_call_among_single_ones_costs_one_reader(provider: FakeProvider, settings: LazySettings) -> None:
+@pytest.mark.parametrize("how", ["hang_up", "silence", "drip"])
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_one_unanswered_call_among_single_ones_costs_one_reader(
+    at_once: int, how: Any, provider: FakeProvider, settings: LazySettings
+) -> None:
     use_provider(settings, "postal")
+    settings.API_CONNECTIONS = at_once
     issue = make_sending_issue(6)
-    provider.faults.extend([None, None, Fault(accepts=True, how="hang_up")])
+    provider.faults.extend([None, None, Fault(accepts=True, how=how)])
     send_all(issue)
-    assert states(issue) == (2, 1, 3)
+    assert states(issue)[1] == 1
     due_now(issue)
     send_all(issue)
     assert states(issue) == (5, 1, 0)
     assert provider.counts() == dict.fromkeys(addresses(issue), 1)
 
 
+def test_a_lost_lease_stops_single_calls_at_once(
+    provider: FakeProvider, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_provider(settings, "postal")
+    settings.API_CONNECTIONS, settings.API_TIMEOUT_SECONDS = 2, 2
+    issue = make_sending_issue(12)
+    provider.faults.extend([Fault(accepts=True, how="drip")] * 2)
+    renew, calls = merging.renew_lease, []
+
+    def lose(claim: claims.Claim, **fields: Any) -> None:
+        calls.append(fields)
+        if len(calls) > 1:
+            raise claims.LeaseLostError
+        renew(claim, **fields)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(merging, "renew_lease", lose)
+        assert sender.send_batch(batch_of(issue).pk) is None
+    assert len(provider.mails) == 2
+    recovery.sweep_batches(everything=True)
+    send_all(issue)
+    assert len(provider.mails) == 2
+    assert states(issue) == (0, 12, 0)
+
+
 def test_a_slow_but_honest_answer_keeps_its_lease(provider: FakeProvider, settings: LazySettings) -> None:
-    renewed: list[float] = []
+    renewed: list[int] = []
     settings.API_TIMEOUT_SECONDS = 3
 
     def slow() -> CallResult:
@@ -82,7 +113,7 @@ def test_a_slow_but_honest_answer_keeps_its_lease(provider: FakeProvider, settin
         threading.Event().wait(0.7)
         return CallResult(merging.Answer.TAKEN)
 
-    result = merging.call_within(3, slow, renewed.append)
+    result = merging.call_within(3, slow, lambda: renewed.append(1))
     assert result.answer is merging.Answer.TAKEN
     assert len(renewed) >= 2
 
