@@ -31,6 +31,8 @@ app.conf.beat_schedule = {
         "ring_batches": float(settings.TICK_SECONDS),
         "sweep_batches": float(settings.TICK_SECONDS),
         "finish_issues": float(settings.TICK_SECONDS),
+        "halt_issues": float(settings.TICK_SECONDS),
+        "release_stages": float(settings.TICK_SECONDS),
         "fold_engagement": float(settings.TICK_SECONDS),
         "watch_progress": min(15.0, settings.STALL_SECONDS / 4),
         "resend_confirmations": 60.0,

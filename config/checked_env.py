@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import json
 import os
+import re
 import zoneinfo
 from collections.abc import Sequence
-from dataclasses import dataclass
+from datetime import date
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
 
 import environ
+import idna
+
+from newsletter.delivery.email_url import ProviderSettings, read_email_url
 
 # WAL alone gave 565 "database is locked" of 1,200 writes by several processes; IMMEDIATE transactions gave none.
 # synchronous=FULL: a checkpoint says which mails may have left, so it must survive a power cut, not only a kill.
@@ -36,19 +41,6 @@ WEBHOOK_SECRET = "WEBHOOK_SECRET"  # noqa: S105  (a setting's name)
 WEBHOOKS_BY_SECRET = {"amazon_ses", "brevo", "mailjet", "mailtrap", "postmark", "sparkpost"}
 
 
-@dataclass(frozen=True, slots=True)
-class EmailSettings:
-    """Where mail goes: `provider` is "inbox" or "smtp"."""
-
-    provider: str
-    host: str = "127.0.0.1"
-    port: int = 25
-    user: str = ""
-    password: str = ""
-    starttls: bool = False
-    tls: bool = False
-
-
 def is_loopback(host: str) -> bool:
     """Says whether only this machine can reach `host`."""
     if host == "localhost" or host.endswith(".localhost"):
@@ -57,6 +49,14 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _ascii_domain(domain: str) -> str:
+    """As it stands on the wire."""
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        return domain
 
 
 class CheckedEnv:
@@ -89,6 +89,55 @@ class CheckedEnv:
             self.wrong.append(f'{name} is "{raw}". Write a whole number from {low} to {high}.')
             return default
         return int(raw)
+
+    def percent(self, name: str, *, default: str) -> float:
+        """A share from 0 to 100, with up to three decimals."""
+        raw = self.text(name, default=default)
+        if re.fullmatch(r"\d{1,3}(\.\d{1,3})?", raw) is None or float(raw) > 100:
+            self.wrong.append(f'{name} is "{raw}". Write a percentage from 0 to 100, such as {default}; 0 never halts.')
+            return float(default)
+        return float(raw)
+
+    def stages(self, name: str, *, default: str) -> tuple[tuple[float, int], ...]:
+        """(percent, seconds to wait after it) of each stage but the last. Written 1% 30m 10% 60m"""
+        raw = self.text(name, default=default)
+        found = re.fullmatch(r"(?:\d{1,2}(?:\.\d{1,2})?% +\d{1,5}[mh]\s*)+", raw)
+        pairs = re.findall(r"([\d.]+)% +(\d+)([mh])", raw) if found else []
+        stages = tuple((float(share), int(count) * (60 if unit == "m" else 3600)) for share, count, unit in pairs)
+        if not stages or sum(share for share, _ in stages) >= 100 or not all(share for share, _ in stages):
+            self.wrong.append(f'{name} is "{raw}". Write shares and the waits after them, such as {default}.')
+            return ()
+        return stages
+
+    def warm_ups(self, name: str) -> dict[str, tuple[date, tuple[int, ...]]]:
+        """Of each provider ("" for all): the first day, and recipients of that day and those after it.
+
+        Written 2026-12-01 50 100 200, or mailgun 2026-12-01 50 100; smtp 2026-12-08 20 40
+        """
+        found: dict[str, tuple[date, tuple[int, ...]]] = {}
+        for part in filter(None, map(str.strip, self.text(name, default="").split(";"))):
+            match = re.fullmatch(r"(?:([a-z0-9][a-z0-9_-]*) +)?(\d{4}-\d{2}-\d{2})((?: +\d{1,9})+)", part)
+            try:
+                first = date.fromisoformat(match[2] if match else "")
+            except ValueError:
+                self.wrong.append(f'{name} has "{part}". Write a day and figures, such as 2026-12-01 50 100 200 400.')
+                continue
+            assert match is not None
+            found[match[1] or ""] = (first, tuple(map(int, match[3].split())))
+        return found
+
+    def domain_rates(self, name: str) -> dict[str, tuple[str, float]]:
+        """Of each domain: the name its group shares, and recipients a second. Written naver.com=20 hanmail.net,daum.net=10"""
+        rates: dict[str, tuple[str, float]] = {}
+        for word in self.text(name, default="").split():
+            domains, found, raw = word.lower().rpartition("=")
+            names = [domain.strip(".@") for domain in domains.split(",")]
+            good = re.fullmatch(r"\d{1,6}(\.\d{1,3})?", raw) is not None and float(raw) > 0
+            if not (good and found and all(names)):
+                self.wrong.append(f'{name} has "{word}". Write a domain and recipients a second, such as naver.com=20.')
+                continue
+            rates |= {_ascii_domain(domain): (_ascii_domain(names[0]), float(raw)) for domain in names}
+        return rates
 
     def choice(self, name: str, *, default: str, among: Sequence[str]) -> str:
         """One of a few words."""
@@ -177,36 +226,13 @@ class CheckedEnv:
             self.wrong.append(f"{name} is not a redis:// address. Leave it empty for the embedded default.")
         return raw
 
-    def email(self, name: str, *, debug: bool) -> EmailSettings:
-        """Where mail goes: inbox:, smtp:// or smtps://."""
+    def providers(self, name: str, anymail: dict[str, Any], *, debug: bool) -> tuple[ProviderSettings, ...]:
+        """Where mail goes: one address, or several separated by white space; the built-in inbox where they cannot be used."""
         raw = self.text(name, default="inbox:" if debug else "")
-        if not raw:
-            self.wrong.append(f"{name} is not set. Write smtp://user:password@host:587/?tls, or inbox: for a trial.")
-            return EmailSettings("inbox")
-        try:
-            parts = urlsplit(raw)
-            port = parts.port
-        except ValueError:
-            self.wrong.append(f"{name} has no usable host and port. Write smtp://user:password@host:587/?tls.")
-            return EmailSettings("inbox")
-        match parts.scheme:
-            case "inbox":
-                return EmailSettings("inbox", port=self.number("INBOX_SMTP_PORT", default=8025, low=1, high=65535))
-            case "smtp" | "smtps" if parts.hostname:
-                tls = parts.scheme == "smtps"
-                starttls = "tls" in parse_qs(parts.query, keep_blank_values=True)
-                return EmailSettings(
-                    "smtp",
-                    host=parts.hostname,
-                    port=port or (465 if tls else 587 if starttls else 25),
-                    user=unquote(parts.username or ""),
-                    password=unquote(parts.password or ""),
-                    starttls=starttls and not tls,
-                    tls=tls,
-                )
-            case _:
-                self.wrong.append(f'{name} starts with "{parts.scheme}:". Write smtp://host, smtps://host or inbox:.')
-                return EmailSettings("inbox")
+        inbox_port = self.number("INBOX_SMTP_PORT", default=8025, low=1, high=65535)
+        providers, wrong = read_email_url(raw, anymail, inbox_port)
+        self.wrong += [f"{name} {sentence}" for sentence in wrong]
+        return providers or (ProviderSettings("inbox", port=inbox_port),)
 
     def anymail(self) -> dict[str, Any]:
         """Anymail's settings: ANYMAIL_MAILGUN_API_KEY becomes MAILGUN_API_KEY; a JSON object stays one."""
@@ -232,4 +258,9 @@ class CheckedEnv:
                 self.wrong.append(
                     f"{name} names {provider}, but {ANYMAIL_PREFIX}{proof} is not set: anybody could send its events."
                 )
+        if "resend" in providers and anymail.get("RESEND_SIGNING_SECRET") and importlib.util.find_spec("svix") is None:
+            self.wrong.append(
+                f"{name} names resend, and its signature needs the package svix, which Sosik does not carry. "
+                f"Set {ANYMAIL_PREFIX}{WEBHOOK_SECRET} in place of {ANYMAIL_PREFIX}RESEND_SIGNING_SECRET."
+            )
         return providers

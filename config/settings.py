@@ -46,16 +46,14 @@ REDIS_URL = env.redis_url("REDIS_URL")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- how mail leaves --------------------------------------------------------------------------------------------------
-# EMAIL_URL: inbox: (the built-in inbox), smtp://user:password@host:587/?tls, or smtps://...
-EMAIL = env.email("EMAIL_URL", debug=DEBUG)
-EMAIL_BACKEND = (
-    "django.core.mail.backends.smtp.EmailBackend"  # of single mails; issues go by newsletter/delivery/smtp.py
-)
-EMAIL_HOST, EMAIL_PORT = EMAIL.host, EMAIL.port
-EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL.user, EMAIL.password
-EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL.starttls, EMAIL.tls
-EMAIL_TIMEOUT = 30  # seconds a confirmation mail may hang before its task is tried again
 ANYMAIL = env.anymail()  # every ANYMAIL_<NAME> variable, by its Anymail name
+# EMAIL_URL: inbox: (the built-in inbox), smtp://user:password@host:587/?tls, smtps://..., provider:mailgun; several share the
+# mail by ?weight=
+PROVIDERS = env.providers("EMAIL_URL", ANYMAIL, debug=DEBUG)
+EMAIL = PROVIDERS[0]
+# Single mails choose their provider themselves (delivery/transactional.py); this is the way of those that go by SMTP.
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_TIMEOUT = 30  # seconds a confirmation mail may hang before its task is tried again
 WEBHOOK_PROVIDERS = env.webhook_providers("WEBHOOK_PROVIDERS", ANYMAIL)  # whose webhooks /hooks/<provider>/ takes
 
 # --- delivery: numbers with their units -------------------------------------------------------------------------------
@@ -64,6 +62,10 @@ SMTP_CONNECTIONS = env.number("SMTP_CONNECTIONS", default=4, low=1, high=50)  # 
 # Recipients that may be on the wire at once, so also the most that a kill can leave uncertain of each batch under way.
 SMTP_WINDOW = env.number("SMTP_WINDOW", default=40, low=1, high=1000)
 SMTP_TIMEOUT_SECONDS = env.number("SMTP_TIMEOUT_SECONDS", default=60, low=1, high=900)
+# Seconds from the first to the last byte of a provider's answer; a batch's lease is renewed meanwhile.
+API_TIMEOUT_SECONDS = env.number("API_TIMEOUT_SECONDS", default=60, low=1, high=600)
+# Calls at once by one worker to a provider that takes one reader a call (docs/providers.md).
+API_CONNECTIONS = env.number("API_CONNECTIONS", default=4, low=1, high=50)
 LEASE_SECONDS = env.number("LEASE_SECONDS", default=60, low=2, high=3600)  # a batch unheard of for so long is swept
 TICK_SECONDS = env.number("TICK_SECONDS", default=5, low=1, high=60)  # how often the clock reads the database
 # Opens and clicks wait so long before they are folded: a scanner's burst (tracking/bots.py) must be seen whole.
@@ -80,6 +82,24 @@ UNDO_SECONDS = env.number("UNDO_SECONDS", default=30, low=0, high=3600)
 # worker's lease and a lost bell within a minute each, so five minutes without a single mail heal by nobody's waiting.
 STALL_SECONDS = env.number("STALL_SECONDS", default=300, low=30, high=86400)
 ALERT_EMAIL = env.address("ALERT_EMAIL")  # who is told of it, once a stall; empty: nobody
+# Recipients a second of a receiving domain, over all workers: naver.com=20 hanmail.net,daum.net=10 (a group shares its rate).
+DOMAIN_RATES = env.domain_rates("DOMAIN_RATES")
+# Recipients of an issue that a new sending address may write to on its first day, its second, ...: 2026-12-01 50 100 200 400
+# Days begin at midnight in TIME_ZONE. After the last figure there is no limit but per_day in EMAIL_URL.
+WARMUP = env.warm_ups("WARMUP")
+# A sample first, a wait to see what comes back, more, a wait, the rest: for issues that ask for it, or to more than STAGES_ABOVE
+# recipients (0: only those that ask). Bounces come within minutes, complaints within the hour.
+STAGES = env.stages("STAGES", default="1% 30m 10% 60m")
+STAGES_ABOVE = env.number("STAGES_ABOVE", default=0, low=0, high=100000000)
+# An issue halts by itself where a provider would begin to look into it: Amazon SES reviews at 5 % bounces and 0.1 % complaints
+# (and stops an account at 10 % and 0.5 %); Gmail and Yahoo ask for less than 0.1 % spam reports, and never 0.3 %.
+HALT_BOUNCE_PERCENT = env.percent("HALT_BOUNCE_PERCENT", default="5")
+HALT_COMPLAINT_PERCENT = env.percent("HALT_COMPLAINT_PERCENT", default="0.1")
+HALT_ERROR_PERCENT = env.percent(
+    "HALT_ERROR_PERCENT", default="10"
+)  # given up or unanswered: ours, half of what none could miss
+HALT_SAMPLE = env.number("HALT_SAMPLE", default=200, low=1, high=1000000)  # recipients, before which no rate is judged
+BREAKER_ERRORS = env.number("BREAKER_ERRORS", default=20, low=2, high=10000)  # refusals in a row; then only probes
 
 # --- Celery: the queue is only a doorbell -----------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL or "memory://"

@@ -71,6 +71,12 @@ class Issue(models.Model):
     progressed_at = models.DateTimeField(null=True, blank=True)  # when that last changed
     stalled_at = models.DateTimeField(null=True, blank=True)  # since when it counts as stalled; empty while it moves
     stall_told_at = models.DateTimeField(null=True, blank=True)  # when ALERT_EMAIL was told of this stall
+    send_in_stages = models.BooleanField(default=False)  # a sample first; or settings.STAGES_ABOVE says so for it
+    stage = models.PositiveSmallIntegerField(default=0)  # batches of stages up to this one may go
+    stage_out_at = models.DateTimeField(null=True, blank=True)  # when everybody in that stage had been tried
+    halt_percents = models.JSONField(
+        default=dict, blank=True
+    )  # at which rates it was halted: who resumes it accepts them
     pruned_at = models.DateTimeField(null=True, blank=True)  # when its deliveries went; IssueStats keeps their counts
     candidates_count = models.PositiveIntegerField(null=True, blank=True)
     recipients_count = models.PositiveIntegerField(null=True, blank=True)
@@ -146,6 +152,7 @@ class Batch(models.Model):
     reserved = models.PositiveBigIntegerField(default=0)  # may be on the wire up to this subscriber id
     attempts = models.PositiveIntegerField(default=0)  # claims so far; also the fence: an older claim is not believed
     errors_count = models.PositiveIntegerField(default=0)  # failures in a row without progress
+    stage = models.PositiveSmallIntegerField(default=0)  # waits until its issue's stage has come to it
     key = models.UUIDField(unique=True)  # idempotency key at providers that take one
     due_at = models.DateTimeField(null=True, blank=True)  # not before its readers' hour; empty: at once
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -153,7 +160,15 @@ class Batch(models.Model):
     rung_at = models.DateTimeField(null=True, blank=True)  # when a doorbell for it was last put in the queue
     provider = models.CharField(max_length=40, blank=True)
     provider_message_id = models.CharField(max_length=200, blank=True)
+    # The call to a provider with idempotency keys whose answer is not known: it covers the readers between position and reserved.
+    call_key = models.CharField(max_length=64, blank=True)
+    call_digest = models.CharField(
+        max_length=64, blank=True
+    )  # of its content: only the very same may be submitted again
+    call_until = models.DateTimeField(null=True, blank=True)  # until when the provider knows the key again
     error = models.CharField(max_length=500, blank=True)
+    refused_count = models.PositiveIntegerField(default=0)  # as of its last release: what delivery/halting.py judges
+    failed_count = models.PositiveIntegerField(default=0)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -335,3 +350,60 @@ class EngagementHour(models.Model):
 
     def __str__(self) -> str:
         return f"issue {self.issue_id} at {self.hour_at:%Y-%m-%d %H}:00"
+
+
+class PaceBucket(models.Model):
+    """How far a pace is used up, where there is no Redis to know it (delivery/buckets.py)."""
+
+    name = models.CharField(max_length=300, primary_key=True)  # a provider, or the first domain of a group
+    used_until = models.BigIntegerField()  # microseconds since 1970 on the database's clock
+    granted = models.PositiveIntegerField(default=0)  # by the last call, which reads it back in its own transaction
+
+    def __str__(self) -> str:
+        return f"pace of {self.name}"
+
+
+class ProviderState(models.Model):
+    """Whether a provider takes mail now, as all workers know it: its rest after a 429, and its breaker."""
+
+    class Breaker(models.TextChoices):
+        CLOSED = "closed", _("Takes mail")
+        OPEN = "open", _("Not asked for now")
+        HALF_OPEN = "half_open", _("Being probed")
+
+    name = models.CharField(max_length=40, primary_key=True)
+    resting_until = models.DateTimeField(null=True, blank=True)  # a 429 has asked for it
+    breaker = models.CharField(max_length=10, choices=Breaker, default=Breaker.CLOSED)
+    errors_count = models.PositiveIntegerField(default=0)  # calls refused since the last one accepted
+    words = models.CharField(max_length=500, blank=True)  # the provider's, with the last refusal
+    pause_seconds = models.PositiveIntegerField(default=0)  # before the next probe; grows with each that fails
+    probe_at = models.DateTimeField(
+        null=True, blank=True
+    )  # open: the next probe; half open: when its probe is given up
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="provider_breaker_known", condition=Q(breaker__in=["closed", "open", "half_open"])
+            ),
+            models.CheckConstraint(
+                name="provider_breaker_has_a_probe", condition=Q(breaker="closed") | Q(probe_at__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.breaker}"
+
+
+class ProviderDay(models.Model):
+    """How many recipients of one day a provider has been given: reserved before they go, so a kill never lets out more."""
+
+    provider = models.CharField(max_length=40)
+    day = models.DateField()  # in settings.TIME_ZONE
+    reserved_count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["provider", "day"], name="provider_day_once")]
+
+    def __str__(self) -> str:
+        return f"{self.provider} on {self.day}"

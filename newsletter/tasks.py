@@ -13,7 +13,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from newsletter.delivery import lifecycle, preparing, recovery, sender, standstill, transactional
+from newsletter.delivery import halting, lifecycle, preparing, recovery, sender, staging, standstill, transactional
 from newsletter.tracking import fold, retention
 from subscribers.signup import confirmations_due
 
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 _RESEND_LIMIT = 200  # confirmations a minute at most: a broken mail server must not make a flood when it is back
 _RESEND_HOURS = 24
+_COUNTDOWN_SECONDS = 60  # no task waits longer in the queue: the clock reads the database
+_LATER_SECONDS = 0.1  # than the row's own time, so that the bell does not ring before it
 
 
 @shared_task
@@ -45,11 +47,15 @@ def ring_batches() -> None:
 
 @shared_task
 def send_batch(batch_id: int) -> None:
-    """Submits one batch, then rings for the next, or for the end."""
+    """Submits one batch, then rings for the next, or for the end; one that has to wait is rung for when its turn has come."""
     result = sender.send_batch(batch_id)
-    if result is not None:
+    if result is None:
+        return
+    if result.wait_seconds is None:
         _ring(result.issue_id)
-        finish_issues.delay()
+    elif result.wait_seconds < _COUNTDOWN_SECONDS:
+        ring_batches.apply_async(countdown=result.wait_seconds + _LATER_SECONDS)
+    finish_issues.delay()
 
 
 @shared_task
@@ -70,6 +76,19 @@ def watch_progress() -> None:
     """The clock: an issue that does not move is noticed, and a person is told."""
     standstill.watch_progress()
     standstill.tell_of_stalls()
+
+
+@shared_task
+def halt_issues() -> None:
+    """The clock: issues that bounce, annoy or fail too much are paused."""
+    halting.halt_issues()
+
+
+@shared_task
+def release_stages() -> None:
+    """The clock: the next stage of an issue whose sample has come back in order."""
+    for issue_id in staging.release_due_stages():
+        _ring(issue_id)
 
 
 @shared_task

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -208,26 +209,58 @@ def test_an_smtp_address_says_port_and_encryption(
 ) -> None:
     bare.setenv("EMAIL_URL", raw)
     env = CheckedEnv()
-    found = env.email("EMAIL_URL", debug=False)
+    (found,) = env.providers("EMAIL_URL", {}, debug=False)
     assert (found.host, found.port, found.starttls, found.tls) == ("mail.example.com", port, starttls, tls)
     assert env.wrong == []
 
 
 def test_a_password_with_signs_of_its_own_is_written_percent_encoded(bare: pytest.MonkeyPatch) -> None:
     bare.setenv("EMAIL_URL", "smtp://news%40example.com:p%40ss%3Aword%2F@mail.example.com")
-    found = CheckedEnv().email("EMAIL_URL", debug=False)
+    (found,) = CheckedEnv().providers("EMAIL_URL", {}, debug=False)
     assert (found.user, found.password) == ("news@example.com", "p@ss:word/")
 
 
 @pytest.mark.parametrize(
-    "raw", ["smtp:", "smtp://", "mail.example.com", "provider:mailgun", "smtp://mail.example.com:port"]
+    ("raw", "words"),
+    [
+        ("smtp:", 'starts with "smtp:". Write smtp://host'),
+        ("smtp://", 'starts with "smtp:". Write smtp://host'),
+        ("mail.example.com", 'starts with ":"'),
+        ("smtp://mail.example.com:port", "has no usable host and port"),
+        ("provider:mailgun", "ANYMAIL_MAILGUN_API_KEY is not set"),
+        ("provider:mailjet", "ANYMAIL_MAILJET_API_KEY and ANYMAIL_MAILJET_SECRET_KEY is not set"),
+        ("provider:sendgrid", "not known here. Known are amazon_ses, brevo"),
+        ("smtp://a.example.com smtp://b.example.com", 'names "smtp" twice. Give one of them another name'),
+        ("inbox: smtp://a.example.com", "The built-in inbox stands alone"),
+        ("smtp://a.example.com/?weight=0", "has weight=0. Write a whole number from 1 to 1000"),
+        ("smtp://a.example.com/?per_day=many", "has per_day=many"),
+        ("smtp://a.example.com/?name=A+B", 'has the name "A B"'),
+        ("smtp://a.example.com/?speed=9", 'has an option "speed". Known are name, tls'),
+        ("smtp://good.example.com pop3://u:hunter2@b.example.com", "has a mistake in its address 2: it starts"),
+    ],
 )
-def test_a_mail_address_that_leads_nowhere_is_refused(bare: pytest.MonkeyPatch, raw: str) -> None:
+def test_a_mail_address_that_leads_nowhere_is_refused_and_says_why(
+    bare: pytest.MonkeyPatch, raw: str, words: str
+) -> None:
     bare.setenv("EMAIL_URL", raw)
     env = CheckedEnv()
-    env.email("EMAIL_URL", debug=False)
+    env.providers("EMAIL_URL", {}, debug=False)
     assert len(env.wrong) == 1
     assert env.wrong[0].startswith("EMAIL_URL ")
+    assert words in env.wrong[0]
+    assert "hunter2" not in env.wrong[0]
+
+
+def test_several_addresses_share_the_mail_by_weight_and_keep_to_their_limits(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv(
+        "EMAIL_URL", "provider:mailgun?weight=3&per_day=50000\n smtp://mail.example.com/?tls&name=own&per_second=5"
+    )
+    env = CheckedEnv()
+    first, second = env.providers("EMAIL_URL", {"MAILGUN_API_KEY": "key"}, debug=False)
+    assert env.wrong == []
+    assert (first.kind, first.esp, first.name, first.weight, first.per_day) == ("api", "mailgun", "mailgun", 3, 50_000)
+    assert (second.kind, second.name, second.starttls, second.port) == ("smtp", "own", True, 587)
+    assert (second.weight, second.per_second, second.per_day) == (1, 5, 0)
 
 
 def test_sqlite_is_opened_so_that_several_processes_can_write(bare: pytest.MonkeyPatch) -> None:
@@ -258,6 +291,8 @@ def test_anymail_settings_lose_their_prefix_and_json_stays_json(bare: pytest.Mon
         ("mailgun", {}, False),
         ("mailgun", {"MAILGUN_WEBHOOK_SIGNING_KEY": "key"}, True),
         ("mailgun", {"WEBHOOK_SECRET": "user:word"}, True),
+        ("resend", {"RESEND_SIGNING_SECRET": "whsec_x"}, False),  # without the package that checks it
+        ("resend", {"WEBHOOK_SECRET": "user:word"}, True),
         ("postmark", {}, False),
         ("postmark", {"WEBHOOK_SECRET": "user:word"}, True),
         ("nobody", {"WEBHOOK_SECRET": "user:word"}, False),
@@ -271,3 +306,67 @@ def test_a_webhook_is_open_only_with_something_that_proves_its_sender(
     env.webhook_providers("WEBHOOK_PROVIDERS", anymail)
     assert (not env.wrong) is is_good
     assert is_good or provider in env.wrong[0]
+
+
+# --- pace -------------------------------------------------------------------------------------------------------------
+
+
+def test_domain_rates_are_read_with_groups_and_as_the_wire_spells_them(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("DOMAIN_RATES", "naver.com=20 Hanmail.net,daum.net=0.5 한국.kr=1")
+    env = CheckedEnv()
+    assert env.domain_rates("DOMAIN_RATES") == {
+        "naver.com": ("naver.com", 20.0),
+        "hanmail.net": ("hanmail.net", 0.5),
+        "daum.net": ("hanmail.net", 0.5),
+        "xn--3e0b707e.kr": ("xn--3e0b707e.kr", 1.0),
+    }
+    assert env.wrong == []
+
+
+@pytest.mark.parametrize(
+    "raw", ["naver.com", "naver.com=", "=20", "naver.com=0", "naver.com=-1", "a,,b=3", "naver.com=x"]
+)
+def test_a_domain_rate_that_is_none_is_refused(bare: pytest.MonkeyPatch, raw: str) -> None:
+    bare.setenv("DOMAIN_RATES", raw)
+    env = CheckedEnv()
+    assert env.domain_rates("DOMAIN_RATES") == {}
+    assert env.wrong == [f'DOMAIN_RATES has "{raw}". Write a domain and recipients a second, such as naver.com=20.']
+
+
+def test_stages_are_shares_and_the_waits_after_them(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("STAGES", "0.5% 10m 10% 2h")
+    assert CheckedEnv().stages("STAGES", default="1% 30m") == ((0.5, 600), (10.0, 7200))
+
+
+@pytest.mark.parametrize("raw", ["1%", "1% 30", "60% 1m 40% 1m", "0% 5m", "half", "1% 30m rest"])
+def test_stages_that_leave_no_rest_or_no_wait_are_refused(bare: pytest.MonkeyPatch, raw: str) -> None:
+    bare.setenv("STAGES", raw)
+    env = CheckedEnv()
+    env.stages("STAGES", default="1% 30m")
+    assert len(env.wrong) == 1
+    assert raw in env.wrong[0]
+
+
+def test_a_warm_up_is_for_all_providers_or_for_one(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("WARMUP", "2026-12-01 50 100 200; mailgun 2026-12-08 20")
+    env = CheckedEnv()
+    assert env.warm_ups("WARMUP") == {"": (date(2026, 12, 1), (50, 100, 200)), "mailgun": (date(2026, 12, 8), (20,))}
+    assert env.wrong == []
+
+
+@pytest.mark.parametrize("raw", ["50 100", "2026-12-01", "2026-13-01 50", "2026-12-01 fifty", "Mail gun 2026-12-01 5"])
+def test_a_warm_up_without_a_day_or_a_figure_is_refused(bare: pytest.MonkeyPatch, raw: str) -> None:
+    bare.setenv("WARMUP", raw)
+    env = CheckedEnv()
+    assert env.warm_ups("WARMUP") == {}
+    assert len(env.wrong) == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"), [("0.1", 0.1), ("5", 5.0), ("0", 0.0), ("101", 3.0), ("-1", 3.0), ("1e1", 3.0)]
+)
+def test_a_percentage_lies_between_0_and_100(bare: pytest.MonkeyPatch, raw: str, value: float) -> None:
+    bare.setenv("PERCENT", raw)
+    env = CheckedEnv()
+    assert env.percent("PERCENT", default="3") == value
+    assert len(env.wrong) == (value == 3.0)

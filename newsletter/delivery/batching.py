@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from newsletter.delivery.lifecycle import NotAllowed, move_issue
 from newsletter.delivery.local_hours import Hours
+from newsletter.delivery.staging import assign_stages
 from newsletter.models import Batch, Delivery, Issue, IssueStats
 
 
@@ -30,6 +31,7 @@ def cut_batches(issue: Issue, hours: Hours | None = None) -> int:
         )
         for number, size in sizes
     ]
+    assign_stages(issue, batches)
     Batch.objects.bulk_create(batches, batch_size=500)
     return len(batches)
 

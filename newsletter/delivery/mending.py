@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from newsletter.delivery.lifecycle import NotAllowed, move_issue
+from newsletter.delivery.recording import without_echo
 from newsletter.models import Batch, Delivery, Issue, Outcome
 
 log = logging.getLogger(__name__)
@@ -68,23 +69,6 @@ def uncertain_deliveries(issue_id: int, subscriber_ids: Collection[int] | None =
     """The issue's deliveries of which nobody knows, of these people or of all."""
     rows = Delivery.objects.filter(issue_id=issue_id, outcome=Outcome.UNCERTAIN)
     return rows if subscriber_ids is None else rows.filter(subscriber_id__in=list(subscriber_ids))
-
-
-def without_echo() -> dict[str, bool]:
-    """A filter for deliveries from which nothing has come back; whatever has proves that the mail had left."""
-    return dict.fromkeys((f"{column}__isnull" for column in ECHO_COLUMNS), True)
-
-
-ECHO_COLUMNS = (
-    "delivered_at",
-    "opened_at",
-    "machine_opened_at",
-    "clicked_at",
-    "machine_clicked_at",
-    "bounced_at",
-    "complained_at",
-    "unsubscribed_at",
-)
 
 
 def _send_again(issue_id: int, rows: QuerySet[Delivery], *, nobody: str, reason: str = "") -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -13,9 +14,10 @@ from django.utils import timezone
 
 from newsletter.delivery.accounts import count_outcomes
 from newsletter.delivery.claims import is_due
+from newsletter.delivery.doubt import NO_CALL, UNANSWERED, is_in_doubt
 from newsletter.delivery.freeze_lock import take_freeze_lock
 from newsletter.delivery.lifecycle import move_issue
-from newsletter.delivery.mending import without_echo
+from newsletter.delivery.recording import call_uncertain
 from newsletter.models import Batch, Delivery, Issue, Outcome
 
 log = logging.getLogger(__name__)
@@ -31,11 +33,14 @@ def batches_to_ring(issue_id: int | None = None) -> list[int]:
         issues = issues.filter(pk=issue_id)
     ids: list[int] = []
     heard_before = timezone.now() - timedelta(seconds=_BELL_SECONDS)
-    for pk in issues.order_by("sending_at").values_list("pk", flat=True):
-        pending = Batch.objects.filter(issue_id=pk, status=Batch.Status.PENDING)
+    for pk, stage in issues.order_by("sending_at").values_list("pk", "stage"):
+        pending = Batch.objects.filter(issue_id=pk, status=Batch.Status.PENDING, stage__lte=stage)
         hanging = pending.filter(rung_at__gte=heard_before).count()
         silent = pending.filter(Q(rung_at__isnull=True) | Q(rung_at__lt=heard_before))
-        due = silent.filter(is_due()).order_by("number")
+        due = silent.filter(is_due()).order_by(
+            "attempts",
+            "number",  # the fresh ones first: who waits for a pace must not keep the others waiting
+        )
         next_ids = list(due.values_list("pk", flat=True)[: max(0, RING_AHEAD - hanging)])
         ids += [batch_id for batch_id in next_ids if silent.filter(pk=batch_id).update(rung_at=Now())]
     return ids
@@ -60,6 +65,8 @@ def sweep_batches(*, everything: bool = False) -> int:
 
 
 def _take_back(batch: Batch) -> bool:
+    in_doubt = is_in_doubt(batch)  # the provider knows the call again by its key: whoever claims the batch next asks it
+    settled: dict[str, Any] = {} if in_doubt else {"position": F("reserved"), **NO_CALL}
     with transaction.atomic():
         # The fence first: if the worker has written since, the row has changed and nothing here is believed.
         taken = Batch.objects.filter(
@@ -69,23 +76,10 @@ def _take_back(batch: Batch) -> bool:
             lease_until=batch.lease_until,
             position=batch.position,
             reserved=batch.reserved,
-        ).update(
-            status=Batch.Status.PENDING,
-            attempts=F("attempts") + 1,
-            position=F("reserved"),
-            lease_until=None,
-            rung_at=None,
-        )
+        ).update(status=Batch.Status.PENDING, attempts=F("attempts") + 1, lease_until=None, rung_at=None, **settled)
         if not taken:
             return False
-        uncertain = Delivery.objects.filter(
-            issue_id=batch.issue_id,
-            batch_number=batch.number,
-            outcome=Outcome.WITH_BATCH,
-            subscriber_id__gt=batch.position,
-            subscriber_id__lte=batch.reserved,
-            **without_echo(),  # whatever has come back already proves that the mail had left
-        ).update(outcome=Outcome.UNCERTAIN, reason="worker stopped")
+        uncertain = 0 if in_doubt else call_uncertain(batch, "worker stopped")
     log.warning("batch.swept issue=%d batch=%d uncertain=%d", batch.issue_id, batch.number, uncertain)
     return True
 
@@ -116,6 +110,9 @@ def close_cancelled() -> None:
                 status=Batch.Status.CANCELLED, finished_at=Now()
             )
             if closed:
+                call_uncertain(batch, UNANSWERED)
+                Batch.objects.filter(pk=batch.pk).update(position=F("reserved"), **NO_CALL)
+                batch.position = batch.reserved
                 rows = Delivery.objects.filter(issue_id=batch.issue_id, batch_number=batch.number)
                 waiting = Q(outcome=Outcome.WITH_BATCH, subscriber_id__gt=batch.position) | Q(outcome=Outcome.DEFERRED)
                 rows.filter(waiting).update(outcome=Outcome.SKIPPED, reason="cancelled")

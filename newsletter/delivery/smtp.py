@@ -16,24 +16,14 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+
+from newsletter.delivery.fates import Fate
 
 log = logging.getLogger(__name__)
 
 _CRLF = b"\r\n"
 _READ_BYTES = 65536
 _MAX_REPLY_BYTES = 65536  # a server that talks on without a line's end is not one we speak with
-
-
-class Fate(Enum):
-    """What became of one message."""
-
-    ACCEPTED = "accepted"
-    DEFERRED = "deferred"
-    REFUSED = "refused"
-    UNCERTAIN = "uncertain"
-    UNSENT = "unsent"
-    FAILED = "failed"  # could not be composed; never told to a server
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +183,8 @@ class SmtpSession:
                     current = next_envelope()
                     if current is not None:
                         opened = self._open_envelope(b"RSET\r\n" + self._envelope_commands(current), resets=1)
+                    else:  # the connection is kept: its next MAIL must not find this one open
+                        self._ask(b"RSET")
                     continue
                 following = next_envelope() if self.pipelining else None
                 body_left = True

@@ -12,15 +12,18 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from newsletter.delivery import breaker
 from newsletter.delivery.claims import from_now
+from newsletter.delivery.fates import NotTakenError
 from newsletter.delivery.transactional import send_alert
-from newsletter.models import Batch, Issue
+from newsletter.delivery.turns import HELD
+from newsletter.models import Batch, Delivery, Issue, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +65,7 @@ def find_obstacles(issue: Issue, now: datetime) -> Iterator[str]:
         text = ngettext("No progress for %(count)d minute.", "No progress for %(count)d minutes.", minutes)
         yield text % {"count": minutes}
     yield from _tell_waiting(pending, now)
+    yield from _tell_gone_providers(pending)
     silent_since = now - timedelta(seconds=_SILENCE_SECONDS)
     if submitting.filter(lease_until__lt=silent_since).exists():
         yield _("A worker died in the middle of a batch and nobody has swept it. Is the clock running?")
@@ -70,7 +74,7 @@ def find_obstacles(issue: Issue, now: datetime) -> Iterator[str]:
     )
     if is_moving or issue.updated_at > silent_since:
         return
-    due = pending.exclude(retry_at__gt=now).exclude(due_at__gt=now)
+    due = pending.filter(stage__lte=issue.stage).exclude(retry_at__gt=now).exclude(due_at__gt=now)
     if due.filter(rung_at__gt=silent_since).exists():
         yield _("Its batches are rung for and nobody takes them. Is a worker for “issues” running?")
     elif due.exists():
@@ -100,6 +104,17 @@ def _tell_waiting(pending: QuerySet[Batch], now: datetime) -> Iterator[str]:
         yield _("The last error: %(error)s") % {"error": error}
 
 
+def _tell_gone_providers(pending: QuerySet[Batch]) -> Iterator[str]:
+    known = [provider.name for provider in settings.PROVIDERS]
+    gone = pending.exclude(provider__in=["", *known]).order_by().values_list("provider").annotate(count=Count("*"))
+    for name, count in gone:
+        yield ngettext(
+            "%(count)d batch belongs to %(name)s, which EMAIL_URL no longer names. Name it again, and it goes on.",
+            "%(count)d batches belong to %(name)s, which EMAIL_URL no longer names. Name it again, and they go on.",
+            count,
+        ) % {"count": count, "name": name}
+
+
 def _read_mark(issue_id: int) -> str:
     sums = Batch.objects.filter(issue_id=issue_id).aggregate(
         done=Count("pk", filter=~Q(status__in=_OPEN)), positions=Sum("position")
@@ -112,12 +127,22 @@ def _waits_on_purpose(issue_id: int) -> bool:
     open_batches = Batch.objects.filter(issue_id=issue_id, status__in=_OPEN)
     is_pending = Q(status=Batch.Status.PENDING)
     before_its_hour = is_pending & Q(due_at__gt=Now())
+    before_its_stage = is_pending & Q(stage__gt=F("issue__stage"))
     # No error of its own: servers have put single readers off, or a limit of ours says when to go on.
     put_off = is_pending & Q(retry_at__gt=Now(), error="")
+    if not breaker.is_troubled():
+        put_off |= is_pending & Q(retry_at__gt=Now(), errors_count=0)  # a pace, or a day's worth
     # The second pass, through those who were put off, settles them all at its end: until then its lease is the sign of life.
-    second_pass = Q(status=Batch.Status.SUBMITTING, lease_until__gt=Now(), errors_count__gt=0, error="")
-    on_purpose = before_its_hour | put_off | second_pass
+    second_pass = Q(status=Batch.Status.SUBMITTING, lease_until__gt=Now(), error="") & (
+        Q(errors_count__gt=0) | Exists(_held())
+    )
+    on_purpose = before_its_hour | before_its_stage | put_off | second_pass
     return open_batches.exists() and not open_batches.exclude(on_purpose).exists()
+
+
+def _held() -> QuerySet[Delivery]:
+    of_batch = Delivery.objects.filter(issue_id=OuterRef("issue_id"), batch_number=OuterRef("number"))
+    return of_batch.filter(outcome=Outcome.DEFERRED, reason__startswith=HELD)
 
 
 def _note_progress(issue: Issue, mark: str) -> None:
@@ -148,7 +173,7 @@ def _tell(issue_id: int) -> bool:
         lines = list(find_obstacles(issue, timezone.now()))
         try:
             send_alert(issue, lines)
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, smtplib.SMTPException, NotTakenError) as error:
             log.warning("alert.unsent issue=%d error=%s", issue_id, type(error).__name__)
             Issue.objects.filter(pk=issue_id).update(stall_told_at=None)
             return False

@@ -16,6 +16,7 @@ from newsletter.delivery.standstill import find_obstacles
 from newsletter.desk.questions import acts_for, is_just_started
 from newsletter.desk.schedule_times import editors_zone
 from newsletter.models import Issue, Link
+from newsletter.tracking.pace_words import say_what_waits
 from newsletter.tracking.stats import BalanceSheet, balance_sheet, not_delivered, reasons
 from newsletter.tracking.words import say_reason
 
@@ -92,6 +93,7 @@ def _progress_of(issue: Issue) -> dict[str, object]:
         "poll_seconds": 2 if issue.status in _MOVING else 10 if has_echo else None,
         "now": now,
         "obstacles": list(find_obstacles(issue, now)) if issue.stalled_at and issue.status == Status.SENDING else [],
+        "waits": list(say_what_waits(issue)) if issue.status == Status.SENDING else [],
         "undo_seconds_left": _undo_seconds_left(issue, now),
     }
 

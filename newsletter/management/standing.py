@@ -14,6 +14,7 @@ from wcwidth import wcswidth
 
 from newsletter.delivery.standstill import find_obstacles
 from newsletter.models import Batch, Issue, Outcome
+from newsletter.tracking.pace_words import say_what_waits
 from newsletter.tracking.stats import BalanceSheet, Undelivered, balance_sheet, not_delivered, reasons
 from newsletter.tracking.words import say_reason, show_time
 
@@ -100,6 +101,7 @@ def _find_obstacles(issue: Issue, now: datetime) -> Iterator[str]:
         case Status.CANCELLED if issue.status_reason:
             yield _("It was cancelled: %(reason)s") % {"reason": issue.status_reason}
         case Status.SENDING:
+            yield from say_what_waits(issue)
             yield from find_obstacles(issue, now)
 
 
@@ -129,6 +131,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
         "open_batches": [
             {
                 "number": batch.number,
+                "provider": batch.provider,
                 "status": batch.status,
                 "recipients": batch.recipients_count,
                 "attempts": batch.attempts,

@@ -6,9 +6,11 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from newsletter.delivery.mending import ACCEPTED, RESENT
+from newsletter.delivery.turns import HELD
 from newsletter.models import Issue
 from subscribers.audience import ERASED, PAUSED, SUPPRESSED, UNSUBSCRIBED
 
@@ -20,6 +22,7 @@ _REASONS = {
     ERASED: _("was erased"),
     "cancelled": _("the issue was cancelled first"),
     "worker stopped": _("a worker stopped in mid-sending"),
+    "the provider did not answer": _("the provider did not answer"),
     ACCEPTED: _("counted as submitted by a person's decision"),
     RESENT: _("goes again by a person's decision"),
 }
@@ -27,6 +30,8 @@ _REASONS = {
 
 def say_reason(reason: str) -> str:
     """The reason in the reader's language, where it is one of ours."""
+    if reason.startswith(HELD):
+        return gettext("waits for its turn: %(domain)s has a pace of its own") % {"domain": reason.removeprefix(HELD)}
     return str(_REASONS.get(reason, reason))
 
 

@@ -72,7 +72,7 @@ def run_services(folder: Path) -> Iterator[Services]:
     with ExitStack() as stack:
         yield Services(
             database_url=stack.enter_context(_run_postgres(folder / "postgres")),
-            redis_url=stack.enter_context(_run_redis(folder / "redis")),
+            redis_url=stack.enter_context(run_redis(folder / "redis")),
         )
 
 
@@ -109,7 +109,8 @@ def _run_postgres(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _run_redis(folder: Path) -> Iterator[str]:
+def run_redis(folder: Path) -> Iterator[str]:
+    """A Redis of one's own, and its address."""
     program = find_redis()
     assert program is not None
     folder.mkdir()

@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 from kombu.exceptions import OperationalError
 
 from newsletter import tasks
-from newsletter.delivery import lifecycle
+from newsletter.delivery import lifecycle, staging
 from newsletter.delivery.transactional import send_test
 from newsletter.management import deciding, listing, scheduling
 from newsletter.management.standing import as_json, as_text, read_standing
@@ -77,6 +77,12 @@ class Command(BaseCommand):
             word = add(name, what, act)
             word.add_argument("address", metavar="ADDRESS", nargs="*", help="whom, as `issue status` lists them")
             word.add_argument("--all", action="store_true", help="everyone of whom it is uncertain")
+        add("release", "Lets the next stage of a staged one go now.", self.release).add_argument(
+            "--all", action="store_true", help="all of the rest, without further waits"
+        )
+        add("stages", "Whether it goes in stages: a sample first.", self.set_stages).add_argument(
+            "switch", choices=["on", "off"]
+        )
         add("unschedule", "Makes it a draft again, if nobody has got it yet.", self.unschedule)
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -191,6 +197,21 @@ class Command(BaseCommand):
         """To the uncertain."""
         self.stdout.write(deciding.resend(_find_issue(options["slug"]), options["address"], everybody=options["all"]))
         self._ring()
+
+    def release(self, options: dict[str, Any]) -> None:
+        """The next stage, or everybody."""
+        count = staging.release_stage(_find_issue(options["slug"]).pk, everything=options["all"])
+        self._ring()
+        self.stdout.write(_("Released: %(count)d recipients more may go.") % {"count": count})
+
+    def set_stages(self, options: dict[str, Any]) -> None:
+        """Before its audience is frozen."""
+        staging.set_stages(_find_issue(options["slug"]).pk, on=options["switch"] == "on")
+        self.stdout.write(
+            _("It goes in stages: %(stages)s, then the rest.") % {"stages": staging.say_stages()}
+            if options["switch"] == "on"
+            else _("It goes to everybody at once.")
+        )
 
     def cancel(self, options: dict[str, Any]) -> None:
         """For good, once anybody has got it."""

@@ -1,0 +1,75 @@
+"""What became of each message, written on its delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db.models import QuerySet
+
+from newsletter.delivery.claims import Claim
+from newsletter.delivery.compose import Recipient
+from newsletter.delivery.fates import Fate
+from newsletter.models import Batch, Delivery, Outcome
+
+_OUTCOMES = {
+    Fate.ACCEPTED: Outcome.SUBMITTED,
+    Fate.DEFERRED: Outcome.DEFERRED,
+    Fate.REFUSED: Outcome.REJECTED,
+    Fate.FAILED: Outcome.FAILED,
+    Fate.UNCERTAIN: Outcome.UNCERTAIN,
+}
+
+_ECHO_COLUMNS = (
+    "delivered_at",
+    "opened_at",
+    "machine_opened_at",
+    "clicked_at",
+    "machine_clicked_at",
+    "bounced_at",
+    "complained_at",
+    "unsubscribed_at",
+)
+
+
+def without_echo() -> dict[str, bool]:
+    """A filter for deliveries from which nothing has come back; whatever has proves that the mail had left."""
+    return dict.fromkeys((f"{column}__isnull" for column in _ECHO_COLUMNS), True)
+
+
+def deliveries_of(claim: Claim, subscriber_ids: list[int]) -> QuerySet[Delivery]:
+    """The rows of these people in the claimed batch."""
+    return Delivery.objects.filter(issue_id=claim.issue_id, batch_number=claim.number, subscriber_id__in=subscriber_ids)
+
+
+def record_fates(claim: Claim, recipients: list[Recipient], fates: Iterable[tuple[int, Fate, str]]) -> None:
+    """Writes each delivery's own outcome; accepted ones within the position need none."""
+    groups: dict[tuple[Fate, str], list[int]] = {}
+    for index, fate, words in fates:
+        reason = "" if fate is Fate.ACCEPTED else words[:200]
+        groups.setdefault((fate, reason), []).append(recipients[index].subscriber_id)
+    for (fate, reason), ids in groups.items():
+        rows = deliveries_of(claim, ids)
+        if fate is Fate.UNCERTAIN:  # not those of whom a webhook has told already
+            rows = rows.filter(**without_echo())
+        rows.update(outcome=_OUTCOMES[fate], reason=reason)
+
+
+def call_uncertain(batch: Batch, reason: str) -> int:
+    """Calls the readers between position and reserved uncertain, but for those from whom something has come back."""
+    return unanswered(batch).update(outcome=Outcome.UNCERTAIN, reason=reason)
+
+
+def unanswered(batch: Batch) -> QuerySet[Delivery]:
+    """The deliveries that may be on the wire and of which nothing has been heard."""
+    return on_the_wire(batch).filter(**without_echo())
+
+
+def on_the_wire(batch: Batch) -> QuerySet[Delivery]:
+    """The deliveries between position and reserved that have no outcome of their own."""
+    return Delivery.objects.filter(
+        issue_id=batch.issue_id,
+        batch_number=batch.number,
+        outcome=Outcome.WITH_BATCH,
+        subscriber_id__gt=batch.position,
+        subscriber_id__lte=batch.reserved,
+    )
