@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
@@ -117,30 +118,32 @@ def _release(claim: Claim, ended: Ended, wait: Wait | None, *, is_new: bool) -> 
             "batch.submitted issue=%d batch=%d recipients=%d", claim.issue_id, claim.number, batch.recipients_count
         )
         return BatchResult(claim.issue_id, finished=True)
-    fields: dict[str, object] = {"status": Batch.Status.PENDING, "lease_until": None, "rung_at": None}
-    fields |= count_troubles(claim)
-    seconds = wait.seconds if wait else None
+    fields, seconds = _put_off(batch, ended, wait, has_late=is_deferred and not is_held)
+    if (
+        is_new and wait is not None and not ended.error
+    ):  # nothing of it has been given to this provider: another may have it
+        fields["provider"] = ""
+    write_batch(claim, status=Batch.Status.PENDING, lease_until=None, rung_at=None, **count_troubles(claim), **fields)
+    return BatchResult(claim.issue_id, finished=False, wait_seconds=seconds)
+
+
+def _put_off(batch: Batch, ended: Ended, wait: Wait | None, *, has_late: bool) -> tuple[dict[str, Any], float | None]:
+    """(the batch's columns while it waits, seconds until its bell where they are known)."""
     if ended.stop_reason:
         # The issue first: a batch that waits again in a running issue would be rung for and tried at once.
-        move_issue(claim.issue_id, Issue.Status.PAUSED, status_reason=ended.stop_reason[:300])
-        fields["error"] = ended.error[:500]
-        log.error("batch.refused issue=%d batch=%d reason=%s", claim.issue_id, claim.number, ended.error)
-    elif wait is not None and not ended.error:  # nobody's fault: no error is counted
-        fields |= {"error": wait.reason[:500], "retry_at": from_now(max(wait.seconds, _WAIT_LEAST_SECONDS))}
-        if is_new:  # nothing of it has been given to this provider: another may have it
-            fields["provider"] = ""
-    elif ended.error or (is_deferred and not is_held):
+        move_issue(batch.issue_id, Issue.Status.PAUSED, status_reason=ended.stop_reason[:300])
+        log.error("batch.refused issue=%d batch=%d reason=%s", batch.issue_id, batch.number, ended.error)
+        return {"error": ended.error[:500]}, None
+    if wait is not None and not ended.error:  # nobody's fault: no error is counted
+        retry_at = from_now(max(wait.seconds, _WAIT_LEAST_SECONDS))
+        return {"error": wait.reason[:500], "retry_at": retry_at}, wait.seconds
+    if not ended.error and not has_late:
+        return {}, None
+    pause = ended.pause_seconds
+    if pause is None:
         pause = min(_RETRY_FIRST_SECONDS * 2**batch.errors_count, _RETRY_MOST_SECONDS)
-        if ended.pause_seconds is not None:
-            pause = seconds = ended.pause_seconds
-        fields |= {
-            "errors_count": F("errors_count") + 1,
-            "error": ended.error[:500],
-            "retry_at": from_now(pause),
-            "rung_at": None,
-        }
-        log.warning(
-            "batch.postponed issue=%d batch=%d seconds=%d reason=%s", claim.issue_id, claim.number, pause, ended.error
-        )
-    write_batch(claim, **fields)
-    return BatchResult(claim.issue_id, finished=False, wait_seconds=seconds)
+    log.warning(
+        "batch.postponed issue=%d batch=%d seconds=%d reason=%s", batch.issue_id, batch.number, pause, ended.error
+    )
+    fields = {"errors_count": F("errors_count") + 1, "error": ended.error[:500], "retry_at": from_now(pause)}
+    return fields, ended.pause_seconds

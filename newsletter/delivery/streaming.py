@@ -52,17 +52,7 @@ class _Pace:
 
 def submit_waiting(claim: Claim, issue: Issue, provider: ProviderSettings, gate: Gate) -> str:
     """First pass: everyone above the batch's position. Gives the error that ended it early, or an empty text."""
-    ids = list(
-        Delivery.objects.filter(
-            issue_id=claim.issue_id,
-            batch_number=claim.number,
-            outcome=Outcome.WITH_BATCH,
-            subscriber_id__gt=claim.position,
-        )
-        .order_by("subscriber_id")
-        .values_list("subscriber_id", flat=True)
-    )
-    recipients = hold_back(claim, load_reachable(claim, ids, issue.mailing_list))
+    recipients = hold_back(claim, load_reachable(claim, _waiting_ids(claim), issue.mailing_list))
     if not recipients:
         return ""
     window = Window(len(recipients))
@@ -80,9 +70,7 @@ def submit_waiting(claim: Claim, issue: Issue, provider: ProviderSettings, gate:
             limit = opened + gate.reserve(limit - opened)
             reserved = max(settled_id, recipients[limit - 1].subscriber_id if limit else 0)
             renew_lease(claim, position=settled_id, reserved=reserved, **_progress(position))
-            record_fates(
-                claim, recipients, ((index, *fate) for index, fate in fates.items() if fate[0] is not Fate.ACCEPTED)
-            )
+            _record_below(claim, recipients, fates)
         opened = limit
         window.open_up_to(limit, wake_every=min(size // 2, limit - position))
         if gate.is_shut or (gate.is_spent and position >= opened):
@@ -94,15 +82,28 @@ def submit_waiting(claim: Claim, issue: Issue, provider: ProviderSettings, gate:
         position, fates = window.settled_since()
         settled_id = recipients[position - 1].subscriber_id if position else claim.position
         renew_lease(claim, position=settled_id, reserved=settled_id, **_progress(position))
-        record_fates(
-            claim, recipients, ((index, *fate) for index, fate in fates.items() if fate[0] is not Fate.ACCEPTED)
-        )
+        _record_below(claim, recipients, fates)
         leftovers = list(window.leftovers())
         record_fates(claim, recipients, leftovers)
         gate.take_back(opened - position - len(leftovers))
     error = window.error if window.position < window.count else ""
     gate.note([*fates.values(), *((fate, words) for _, fate, words in leftovers)], error)
     return error
+
+
+def _waiting_ids(claim: Claim) -> list[int]:
+    rows = Delivery.objects.filter(
+        issue_id=claim.issue_id,
+        batch_number=claim.number,
+        outcome=Outcome.WITH_BATCH,
+        subscriber_id__gt=claim.position,
+    )
+    return list(rows.order_by("subscriber_id").values_list("subscriber_id", flat=True))
+
+
+def _record_below(claim: Claim, recipients: list[Recipient], fates: dict[int, tuple[Fate, str]]) -> None:
+    """What was settled below the position: whoever was accepted needs no row of his own."""
+    record_fates(claim, recipients, ((index, *fate) for index, fate in fates.items() if fate[0] is not Fate.ACCEPTED))
 
 
 def submit_deferred(claim: Claim, issue: Issue, provider: ProviderSettings, gate: Gate, ids: list[int]) -> str:

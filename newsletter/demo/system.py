@@ -32,6 +32,11 @@ FOREIGN = (
     "WEB_HOST",
     "WEB_PORT",
     "LOG_LEVEL",
+    "DOMAIN_RATES",
+    "WARMUP",
+    "STAGES",
+    "STAGES_ABOVE",
+    "BREAKER_ERRORS",
 )
 
 
@@ -79,6 +84,10 @@ def make_environment(
         "TICK_SECONDS": "1",
         "LEASE_SECONDS": "6",
         "UNDO_SECONDS": "0",
+        # Simulated readers bounce and complain by the dice, and nobody is there to resume a halted issue.
+        "HALT_BOUNCE_PERCENT": "0",
+        "HALT_COMPLAINT_PERCENT": "0",
+        "HALT_ERROR_PERCENT": "0",
         "PYTHONUNBUFFERED": "1",
     }
 
