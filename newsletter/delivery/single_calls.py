@@ -75,11 +75,11 @@ def call_each(
     at_once: int,
     is_proven: bool,
     seconds: float,
-    while_waiting: Callable[[], None],
+    while_waiting: Callable[[], object],
 ) -> CallResult:
     """Calls for each letter, and gives the fates of those who were reached; the others wait. Ends early at a refusal of us all.
 
-    `seconds` without any answer end it, too: the calls under way are then uncertain. `is_proven` says that the provider has taken
+    `seconds` without any answer end it, too, and `while_waiting` once it gives False: the calls under way are then uncertain. `is_proven` says that the provider has taken
     others of the issue, so that what it refuses is a reader's affair.
     """
     calls = _Round(letters, is_proven=is_proven)
@@ -94,16 +94,17 @@ def call_each(
     return _sum_up(calls)
 
 
-def _watch(calls: _Round, seconds: float, while_waiting: Callable[[], None]) -> None:
+def _watch(calls: _Round, seconds: float, while_waiting: Callable[[], object]) -> None:
     """Waits until every thread has ended, or none has answered for so long."""
     heard_at = waited_at = time.monotonic()
-    count = 0
+    glance, count = min(1.0, seconds / 10), 0
     while calls.running and time.monotonic() - heard_at < seconds:
-        calls.wait(seconds / 10)
+        calls.wait(glance)
         now = time.monotonic()
-        if now - waited_at >= seconds / 10:
-            while_waiting()
+        if now - waited_at >= glance:
             waited_at = now
+            if while_waiting() is False:
+                calls.end()  # the calls under way are waited for
         if len(calls.results) > count:
             count, heard_at = len(calls.results), now
 
