@@ -79,8 +79,8 @@ def call_each(
 ) -> CallResult:
     """Calls for each letter, and gives the fates of those who were reached; the others wait. Ends early at a refusal of us all.
 
-    `seconds` without any answer end it, too, and `while_waiting` once it gives False: the calls under way are then uncertain. `is_proven` says that the provider has taken
-    others of the issue, so that what it refuses is a reader's affair.
+    `seconds` without any answer end it, too: the calls under way are then uncertain. So does `while_waiting` by giving False: those
+    are waited for. `is_proven` says that the provider has taken others of the issue, so that what it refuses is a reader's affair.
     """
     calls = _Round(letters, is_proven=is_proven)
     calls.running = min(at_once, len(letters))
@@ -130,4 +130,6 @@ def _sum_up(calls: _Round) -> CallResult:
     if refusal and not calls.is_proven:  # not one was taken: it is not known to be the readers
         told = {address: one for address, one in fates.items() if one[0] is not Fate.REFUSED}
         return CallResult(Answer.CLOSED, told, refusal)
+    if ending.answer is Answer.TAKEN and calls.taken < len(calls.letters):
+        return CallResult(Answer.LATER, fates)
     return CallResult(ending.answer, fates, ending.words, ending.retry_after)
