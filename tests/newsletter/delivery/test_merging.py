@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from urllib.request import urlopen
 
 import pytest
 from django.conf import LazySettings
@@ -176,3 +178,14 @@ def test_finished_texts_of_a_long_issue_go_in_smaller_calls(provider: FakeProvid
     assert len(provider.calls) == 3
     assert max(len(call.body) for call in provider.calls) < 11_000_000
     assert provider.counts() == dict.fromkeys(addresses(issue), 1)
+
+
+def test_the_fake_takes_its_orders_from_other_processes_too(provider: FakeProvider, settings: LazySettings) -> None:
+    orders = json.dumps([{"accepts": True, "how": "hang_up"}, None]).encode()
+    urlopen(f"{provider.url}/faults", orders).close()
+    use_provider(settings, "mailgun")
+    issue = make_sending_issue(2)
+    send_all(issue)
+    with urlopen(f"{provider.url}/counts") as answer:
+        assert json.load(answer) == dict.fromkeys(addresses(issue), 1)
+    assert count_outcomes(issue.pk).uncertain == 2
