@@ -211,7 +211,7 @@ def _read_error(error: Any, message: Any, *, is_repeated: bool) -> CallResult:
         return CallResult(Answer.REFUSED, words=words)
     if 400 <= status < 500 and status != 408:
         return CallResult(Answer.CLOSED, words=words)
-    return CallResult(Answer.UNKNOWN, words=words)
+    return CallResult(Answer.UNKNOWN, words=words, retry_after=_retry_after(response))
 
 
 def _status_of(response: Any) -> int | None:

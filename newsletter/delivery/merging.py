@@ -218,7 +218,7 @@ class _Merging:
                 return self._ask_later(result)
             case Answer.UNKNOWN | Answer.MISMATCHED:
                 self._settle_unknown(chunk)
-                return Ended(result.words or UNANSWERED)
+                return Ended(result.words or UNANSWERED, pause_seconds=result.retry_after)
             case Answer.REFUSED:
                 return self._settle_refused(chunk, result.words)
             case Answer.LATER:

@@ -226,3 +226,12 @@ def test_a_zombies_answer_is_not_believed(
     send_all(issue)
     assert states(issue) == (3, 0, 0)
     assert provider.counts() == dict.fromkeys(addresses(issue), 1)
+
+
+def test_a_call_in_doubt_waits_as_long_as_the_provider_asks(provider: FakeProvider, settings: LazySettings) -> None:
+    use_provider(settings, "resend")
+    issue = make_sending_issue(2)
+    provider.faults.append(Fault(accepts=True, status=503, headers={"Retry-After": "40"}))
+    send_all(issue)
+    assert 35 < seconds_to_retry(issue) <= 40
+    assert states(issue) == (0, 0, 2)

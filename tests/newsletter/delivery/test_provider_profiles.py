@@ -40,7 +40,7 @@ def test_a_profile_claims_what_the_backend_can_do(esp: str) -> None:
         assert any(profile.field.format(key="v0").startswith(sign) for sign in profile.opening)
 
 
-@pytest.mark.parametrize("profile", PROFILES.values(), ids=str)
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.esp)
 def test_only_a_batch_takes_several_readers_in_one_call(profile: Profile) -> None:
     assert (profile.most_per_call == 1) is (profile.way is Way.SINGLE)
 
