@@ -66,6 +66,7 @@ def find_obstacles(issue: Issue, now: datetime) -> Iterator[str]:
         yield text % {"count": minutes}
     yield from _tell_waiting(pending, now)
     yield from _tell_gone_providers(pending)
+    yield from _tell_doubts(pending)
     silent_since = now - timedelta(seconds=_SILENCE_SECONDS)
     if submitting.filter(lease_until__lt=silent_since).exists():
         yield _("A worker died in the middle of a batch and nobody has swept it. Is the clock running?")
@@ -113,6 +114,16 @@ def _tell_gone_providers(pending: QuerySet[Batch]) -> Iterator[str]:
             "%(count)d batches belong to %(name)s, which EMAIL_URL no longer names. Name it again, and they go on.",
             count,
         ) % {"count": count, "name": name}
+
+
+def _tell_doubts(pending: QuerySet[Batch]) -> Iterator[str]:
+    count = pending.exclude(call_key="").filter(position__lt=F("reserved")).count()
+    if count:
+        yield ngettext(
+            "%(count)d batch is in doubt: its provider did not answer, and is asked again by the call's key.",
+            "%(count)d batches are in doubt: their provider did not answer, and is asked again by each call's key.",
+            count,
+        ) % {"count": count}
 
 
 def _read_mark(issue_id: int) -> str:
