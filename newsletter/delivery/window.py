@@ -35,20 +35,34 @@ class Window:
 
     # --- the connections' side ----------------------------------------------------------------------------------------
 
-    def take(self, *, wait: bool) -> int | None:
-        """The next index to send; None when there is none (wait=False: none at hand; wait=True: never again)."""
+    def take(self) -> int | None:
+        """The next index to send; None when none is at hand."""
         with self._room:
-            while True:
-                if self._closed:
-                    return None
-                if self._returned:
-                    return heapq.heappop(self._returned)
-                if self._next < self._limit:
-                    self._next += 1
-                    return self._next - 1
-                if not wait or (self._next >= self.count and self.position >= self.count):
-                    return None
+            if self._closed:
+                return None
+            if self._returned:
+                return heapq.heappop(self._returned)
+            if self._next < self._limit:
+                self._next += 1
+                return self._next - 1
+            return None
+
+    def wait_for_room(self) -> bool:
+        """Waits until an index is at hand; False when none will ever be."""
+        with self._room:
+            while not self._is_over():
+                if self._returned or self._next < self._limit:
+                    return True
                 self._room.wait()
+            return False
+
+    def is_over(self) -> bool:
+        """Says whether nothing will be handed out any more."""
+        with self._room:
+            return self._is_over()
+
+    def _is_over(self) -> bool:
+        return self._closed or self.position >= self.count
 
     def settle(self, index: int, fate: Fate, words: str) -> None:
         """Records what became of `index`; an unsent one is handed out again."""

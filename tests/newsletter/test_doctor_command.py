@@ -17,7 +17,7 @@ from django.utils import timezone
 from config.checked_env import EmailSettings
 from newsletter.models import Issue
 from tests.factories import make_issue, make_list
-from tests.newsletter.delivery.conftest import receiver  # noqa: F401  (a fixture)
+from tests.newsletter.delivery.conftest import twin  # noqa: F401  (a fixture)
 
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def doctor() -> tuple[str, bool]:
     return out.getvalue(), True
 
 
-@pytest.mark.usefixtures("receiver")
+@pytest.mark.usefixtures("twin")
 def test_the_doctor_is_content_with_a_mail_server_that_answers(settings: LazySettings) -> None:
     settings.REDIS_URL = ""  # no worker runs beside this test
 
@@ -55,7 +55,7 @@ def test_the_doctor_says_what_to_do_when_no_mail_server_listens(settings: LazySe
     assert "Check host and port in EMAIL_URL" in page
 
 
-@pytest.mark.usefixtures("receiver")
+@pytest.mark.usefixtures("twin")
 def test_the_doctor_finds_a_server_without_the_tls_it_was_promised(settings: LazySettings) -> None:
     settings.EMAIL = EmailSettings("smtp", host="127.0.0.1", port=settings.EMAIL.port, starttls=True)
 
@@ -65,7 +65,7 @@ def test_the_doctor_finds_a_server_without_the_tls_it_was_promised(settings: Laz
     assert "offers no STARTTLS" in page
 
 
-@pytest.mark.usefixtures("receiver")
+@pytest.mark.usefixtures("twin")
 def test_the_doctor_says_that_redis_is_away(settings: LazySettings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
 
@@ -75,7 +75,7 @@ def test_the_doctor_says_that_redis_is_away(settings: LazySettings) -> None:
     assert "Start Redis, or correct REDIS_URL." in page
 
 
-@pytest.mark.usefixtures("receiver")
+@pytest.mark.usefixtures("twin")
 def test_the_doctor_sees_that_the_clock_stands_still() -> None:
     make_issue(make_list(), status=Issue.Status.SCHEDULED, scheduled_at=timezone.now() - LONG_AGO)
 
