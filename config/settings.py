@@ -72,6 +72,11 @@ RETENTION_DAYS = env.number(
     "RETENTION_DAYS", default=90, low=1, high=36500
 )  # deliveries, clicks, feedback; counters stay
 MISSED_SCHEDULE_HOURS = env.number("MISSED_SCHEDULE_HOURS", default=24, low=1, high=8760)
+# domain:selector:path of a private key, several of them; two keys of one domain sign both (an old one and a new one, RSA and Ed25519).
+DKIM_KEYS = env.dkim_keys("DKIM_KEYS")
+BOUNCE_ADDRESS = env.bounce_address(
+    "BOUNCE_ADDRESS"
+)  # where bounces go, as bounces+<tag>@...; empty: the list's own address
 
 # --- Celery: the queue is only a doorbell -----------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL or "memory://"

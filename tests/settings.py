@@ -10,7 +10,17 @@ from pathlib import Path
 _DATA_DIR = Path(tempfile.gettempdir()) / f"sosik-tests-{os.getuid()}"
 (_DATA_DIR / "static").mkdir(parents=True, exist_ok=True)  # WhiteNoise warns when there is no such folder
 
-for _name in ("DATABASE_URL", "REDIS_URL", "SITE_URL", "EMAIL_URL", "EXTRA_HOSTS", "WEBHOOK_PROVIDERS", "BEHIND_PROXY"):
+for _name in (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "SITE_URL",
+    "EMAIL_URL",
+    "EXTRA_HOSTS",
+    "WEBHOOK_PROVIDERS",
+    "BEHIND_PROXY",
+    "DKIM_KEYS",
+    "BOUNCE_ADDRESS",
+):
     os.environ.pop(_name, None)
 for _name in ("DATABASE_URL", "REDIS_URL"):  # the same tests on PostgreSQL and Redis: tests/on_services.py
     if f"TEST_{_name}" in os.environ:

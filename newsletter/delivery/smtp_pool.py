@@ -108,7 +108,7 @@ class _BatchWork:
                 log.exception("delivery.compose_failed issue=%d subscriber=%d", self._issue.pk, recipient.subscriber_id)
                 self._window.settle(index, Fate.FAILED, f"could not be composed: {type(error).__name__}")
                 continue
-            return Envelope(index, template.envelope_sender, recipient.address, payload)
+            return Envelope(index, template.sender_for(recipient), recipient.address, payload)
         return None
 
 
