@@ -21,6 +21,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from newsletter.delivery.dkim import canonical_body, canonical_lines, is_canonical_word, keys_for, sign_canonical
+from newsletter.delivery.encoded_words import encode_words
 from newsletter.models import Issue
 from newsletter.rendering.merge import TOKEN, Slot, fill_slot, split_slots, subject_template
 from newsletter.tokens import bounce_tag, message_token, personal_token
@@ -227,8 +228,9 @@ def one_line(text: str) -> str:
 def _encoded(text: str, name: str) -> str:
     """`text` as a header's value: folded, encoded words where it is not ASCII or looks like one."""
     line = one_line(text)
-    charset = "us-ascii" if line.isascii() and "=?" not in line else "utf-8"
-    return Header(line, charset=charset, header_name=name, maxlinelen=76).encode(linesep="\r\n")
+    if not line.isascii() or "=?" in line:
+        return encode_words(line, name)
+    return Header(line, header_name=name, maxlinelen=76).encode(linesep="\r\n")
 
 
 def _phrase(text: str, name: str) -> str:
