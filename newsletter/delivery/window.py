@@ -109,16 +109,15 @@ class Window:
             self._room.notify_all()
 
     def has_progress(self) -> bool:
-        """Says whether enough has been settled since the last report to be worth a checkpoint."""
+        """Says whether enough has been settled since the last report to be worth a checkpoint; the very last is written at the end."""
         with self._progress:
-            fresh = self.position - self._reported
-            return fresh >= self._wake_every or (fresh > 0 and self.position >= self.count)
+            return self.position < self.count and self.position - self._reported >= self._wake_every
 
     def wait(self, seconds: float) -> bool:
         """Waits for progress, at most so long; False once every connection has ended."""
         with self._progress:
-            fresh = self.position - self._reported
-            if self._workers and fresh < self._wake_every and self.position < self.count:
+            is_ending = self.position >= self.count
+            if self._workers and (is_ending or self.position - self._reported < self._wake_every):
                 self._progress.wait(seconds)
             return self._workers > 0
 
