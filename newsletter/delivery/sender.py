@@ -113,7 +113,9 @@ def _load_reachable(claim: Claim, subscriber_ids: list[int], mailing_list: Maili
 class _Pace:
     """How many recipients may be on the wire at once: what this server takes in two checkpoints' time, within bounds."""
 
-    _reached = 0  # the last batch's size: each batch would else begin anew with five small windows, and a commit for each
+    _reached = (
+        0  # the last batch's size: each batch would else begin anew with five small windows, and a commit for each
+    )
 
     def __init__(self) -> None:
         self._position = 0
@@ -208,9 +210,9 @@ def _run(
     claim: Claim, issue: Issue, recipients: list[Recipient], window: Window, checkpoint: Callable[[], None]
 ) -> None:
     """Opens the connections and watches them until all have ended; checkpoints as they go."""
-    checkpoint()
-    connections = start_connections(issue, recipients, window)
+    connections = start_connections(issue, recipients, window)  # they open while the first checkpoint is written
     try:
+        checkpoint()
         renewed = looked = time.monotonic()
         while window.wait(_GLANCE_SECONDS):
             now = time.monotonic()
