@@ -167,7 +167,7 @@ FAULTS: list[tuple[Fault, int, int]] = [
 def test_nobody_gets_two_mails_nobody_is_lost_and_uncertain_is_only_who_cannot_be_known(
     twin: SmtpTwin, settings: LazySettings, fault: Fault, uncertain: int, refused: int
 ) -> None:
-    settings.SMTP_CONNECTIONS, settings.SMTP_TIMEOUT_SECONDS = CONNECTIONS, 1
+    settings.SMTP_CONNECTIONS, settings.SMTP_TIMEOUT_SECONDS = CONNECTIONS, 2
     issue = make_sending_issue(READERS)
     readers = list(Subscriber.objects.order_by("pk").values_list("email", flat=True))
     healthy = {name: getattr(twin, name) for name in vars(twin) if name.startswith(("on_", "cuts_"))}

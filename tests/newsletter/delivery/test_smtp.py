@@ -139,7 +139,7 @@ def test_a_connection_cut_after_the_final_dot_leaves_one_uncertain_and_the_next_
     twin: SmtpTwin, ending: Ending
 ) -> None:
     twin.on_body = lambda recipient: ending
-    letters, error = deliver(twin, ["a@x.test", "b@x.test", "c@x.test"], timeout_seconds=0.5)
+    letters, error = deliver(twin, ["a@x.test", "b@x.test", "c@x.test"], timeout_seconds=2)
     assert letters.fates == {"a@x.test": Fate.UNCERTAIN}
     assert letters.unsent == ["b@x.test"]
     assert error
@@ -200,7 +200,7 @@ def test_a_421_for_the_next_envelope_does_not_touch_the_one_already_accepted(twi
 def test_one_connection_that_hangs_does_not_hold_up_the_others(twin: SmtpTwin) -> None:
     twin.on_body = lambda recipient: Ending.KEEP_AND_HANG if recipient.startswith("3@") else "250 OK"
     addresses = [f"{index}@x.test" for index in range(40)]
-    letters, _ = deliver(twin, addresses, connections=3, timeout_seconds=1)
+    letters, _ = deliver(twin, addresses, connections=3, timeout_seconds=2)
     assert letters.fates == dict.fromkeys(addresses, Fate.ACCEPTED) | {"3@x.test": Fate.UNCERTAIN}
     assert twin.counts() == dict.fromkeys(addresses, 1)
 
@@ -211,12 +211,12 @@ def test_a_server_that_answers_byte_by_byte_is_understood_but_not_waited_for_for
     assert (set(letters.fates.values()), error) == ({Fate.ACCEPTED}, "")
 
     def slow_down(recipient: str) -> str:
-        twin.seconds_between_bytes = 0.2  # 250 bytes: 50 s, though never half a second without one
+        twin.seconds_between_bytes = 0.2  # 250 bytes: 50 s, though never a second without one
         return "250 " + "x" * 250
 
     twin.on_body = slow_down
     twin.seconds_between_bytes = 0
-    letters, error = deliver(twin, ["c@x.test"], timeout_seconds=0.5)
+    letters, error = deliver(twin, ["c@x.test"], timeout_seconds=2)
     assert letters.fates == {"c@x.test": Fate.UNCERTAIN}
     assert "timed out" in error
 
