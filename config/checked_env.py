@@ -10,6 +10,7 @@ import re
 import zoneinfo
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,6 +40,9 @@ WEBHOOK_PROOFS = {
 }
 WEBHOOK_SECRET = "WEBHOOK_SECRET"  # noqa: S105  (a setting's name)
 WEBHOOKS_BY_SECRET = {"amazon_ses", "brevo", "mailjet", "mailtrap", "postmark", "sparkpost"}
+# RFC 5321: 64 characters before the @, of which "+" and the tag (newsletter/tokens.py) take 43.
+BOUNCE_LOCAL_LENGTH = 21
+_BOUNCE_ADDRESS = re.compile(rf"[A-Za-z0-9._-]{{1,{BOUNCE_LOCAL_LENGTH}}}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
 def is_loopback(host: str) -> bool:
@@ -233,6 +237,41 @@ class CheckedEnv:
         providers, wrong = read_email_url(raw, anymail, inbox_port)
         self.wrong += [f"{name} {sentence}" for sentence in wrong]
         return providers or (ProviderSettings("inbox", port=inbox_port),)
+
+    def dkim_keys(self, name: str) -> tuple[Any, ...]:
+        """Keys from `domain:selector:path` entries; each is read now, so that a wrong one stops the start and not an issue."""
+        entries = self.words(name)
+        if not entries:
+            return ()
+        from newsletter.delivery.dkim import DkimKeyError, load_key  # not for those who do not sign: it takes 0.1 s
+
+        keys = []
+        for entry in entries:
+            domain, _, rest = entry.partition(":")
+            selector, _, path = rest.partition(":")
+            if not path:
+                self.wrong.append(
+                    f'{name} has "{entry}". Write domain:selector:path, such as example.com:s1:/keys/s1.pem.'
+                )
+                continue
+            try:
+                keys.append(load_key(domain, selector, Path(path)))
+            except DkimKeyError as error:
+                self.wrong.append(f'{name} has "{entry}": {error}. See docs/operations.md, "Signing mail".')
+        if len({key.record_name for key in keys}) < len(keys):
+            self.wrong.append(f"{name} names one selector of one domain twice: each key needs a selector of its own.")
+        return tuple(keys)
+
+    def bounce_address(self, name: str) -> str:
+        """An ASCII address whose local part leaves room for the tag."""
+        raw = self.text(name, default="")
+        if raw and not _BOUNCE_ADDRESS.fullmatch(raw):
+            self.wrong.append(
+                f'{name} is "{raw}". Write an address such as bounces@news.example.com: ASCII, no plus sign,'
+                f" at most {BOUNCE_LOCAL_LENGTH} characters before the @."
+            )
+            return ""
+        return raw
 
     def anymail(self) -> dict[str, Any]:
         """Anymail's settings: ANYMAIL_MAILGUN_API_KEY becomes MAILGUN_API_KEY; a JSON object stays one."""

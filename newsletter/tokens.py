@@ -7,13 +7,17 @@ carries a token of another purpose: it may stand in any log on its way without l
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
 from subscribers.tokens import TOKEN_LENGTH, read_pair, sign_pair
 
 __all__ = [
     "METADATA_KEY",
     "TOKEN_LENGTH",
+    "bounce_tag",
     "message_token",
     "personal_token",
+    "read_bounce_tag",
     "read_message_token",
     "read_personal_token",
     "read_web_token",
@@ -41,6 +45,19 @@ def message_token(issue_id: int, subscriber_id: int) -> str:
 def read_message_token(token: str) -> tuple[int, int] | None:
     """(issue_id, subscriber_id) of a Message-ID's left half, or None."""
     return read_pair("message", token)
+
+
+def bounce_tag(message: str) -> str:
+    """A message token as it stands in an envelope's sender: hexadecimal, since servers on the way may fold the case of letters."""
+    return urlsafe_b64decode(message).hex()
+
+
+def read_bounce_tag(tag: str) -> tuple[int, int] | None:
+    """(issue_id, subscriber_id) of a bounce address' tag, or None."""
+    try:
+        return read_message_token(urlsafe_b64encode(bytes.fromhex(tag)).decode())
+    except ValueError:
+        return None
 
 
 def web_token(issue_id: int) -> str:

@@ -24,6 +24,8 @@ for _name in (
     "STAGES_ABOVE",
     "HALT_SAMPLE",
     "BREAKER_ERRORS",
+    "DKIM_KEYS",
+    "BOUNCE_ADDRESS",
 ):
     os.environ.pop(_name, None)
 for _name in ("DATABASE_URL", "REDIS_URL"):  # the same tests on PostgreSQL and Redis: tests/on_services.py

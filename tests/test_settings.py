@@ -10,6 +10,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from config.checked_env import DEVELOPMENT_KEY, CheckedEnv, is_loopback
 
@@ -370,3 +372,48 @@ def test_a_percentage_lies_between_0_and_100(bare: pytest.MonkeyPatch, raw: str,
     env = CheckedEnv()
     assert env.percent("PERCENT", default="3") == value
     assert len(env.wrong) == (value == 3.0)
+
+
+# --- signing and bounces ----------------------------------------------------------------------------------------------
+
+
+def test_a_key_that_cannot_sign_stops_the_start_by_name(tmp_path: Path) -> None:
+    code, words = start(tmp_path, **GOOD, DKIM_KEYS=f"news.example.com:s1:{tmp_path}/none.pem, news.example.com:s2")
+
+    assert code == 1
+    assert "Traceback" not in words
+    assert f'DKIM_KEYS has "news.example.com:s1:{tmp_path}/none.pem"' in words
+    assert 'DKIM_KEYS has "news.example.com:s2". Write domain:selector:path' in words
+
+
+def test_good_keys_start_and_one_selector_twice_does_not(tmp_path: Path, bare: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "key.pem"
+    path.write_bytes(
+        Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    assert start(tmp_path, **GOOD, DKIM_KEYS=f"a.example:s1:{path},a.example:s2:{path}") == (0, "")
+    bare.setenv("DKIM_KEYS", f"a.example:s1:{path},a.example:s1:{path}")
+    env = CheckedEnv()
+    env.dkim_keys("DKIM_KEYS")
+    assert len(env.wrong) == 1
+    assert "selector of its own" in env.wrong[0]
+
+
+@pytest.mark.parametrize(
+    ("raw", "is_good"),
+    [
+        ("bounces@news.example.com", True),
+        ("b@localhost", False),
+        ("bounces+x@news.example.com", False),
+        ("반송@news.example.com", False),
+        ("x" * 22 + "@news.example.com", False),
+        ("bounces@news.example.com\r\nRCPT TO:<x@y>", False),
+    ],
+)
+def test_a_bounce_address_leaves_room_for_its_tag(bare: pytest.MonkeyPatch, raw: str, is_good: bool) -> None:
+    bare.setenv("BOUNCE_ADDRESS", raw)
+    env = CheckedEnv()
+    assert env.bounce_address("BOUNCE_ADDRESS") == (raw if is_good else "")
+    assert (not env.wrong) is is_good

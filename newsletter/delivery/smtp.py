@@ -1,9 +1,6 @@
-"""SMTP over kept connections, one reader after another on each, with the next envelope pipelined behind the last body.
+"""One SMTP connection: opened, secured and logged in, then written to and read from without waiting.
 
-One write carries "end of this body, MAIL, RCPT, DATA of the next" (RFC 2920 allows the body to open a group), so a message costs
-one round trip. A server without PIPELINING is spoken to step by step. What became of a message is told in a word:
-accepted, deferred (surely not accepted, may be later), refused (for good), uncertain (the body left and no answer came),
-unsent (the body never left). A sixth, failed, is the sender's own: a message that could not be composed.
+It is opened step by step, blocking; what is said on it for an issue stands in conversation.py, and crew.py drives several at once.
 """
 
 from __future__ import annotations
@@ -14,16 +11,16 @@ import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
-
-from newsletter.delivery.fates import Fate
+from typing import NamedTuple
 
 log = logging.getLogger(__name__)
 
 _CRLF = b"\r\n"
 _READ_BYTES = 65536
 _MAX_REPLY_BYTES = 65536  # a server that talks on without a line's end is not one we speak with
+_REPLY_LINE = re.compile(rb"(\d{3})([ -]?)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +37,7 @@ class SmtpServer:
     local_name: str = "localhost"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A server's answer: its code and its words."""
 
     code: int
@@ -64,7 +60,7 @@ class SmtpRefusedError(Exception):
     """The server answers but will not take mail from us: greeting, STARTTLS or login refused."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Envelope:
     """One message on the wire; `key` is the caller's own mark for it, `payload` ends in the closing dot."""
 
@@ -82,7 +78,7 @@ class SmtpSession:
         self._pending = b""
         self._features: dict[str, str] = {}
         try:
-            self._socket = socket.create_connection((server.host, server.port), timeout=server.timeout_seconds)
+            self.socket = socket.create_connection((server.host, server.port), timeout=server.timeout_seconds)
         except OSError as error:
             raise ConnectionLostError(f"no connection to {server.host}:{server.port}: {error}") from error
         try:
@@ -92,10 +88,10 @@ class SmtpSession:
             raise
 
     def _open(self) -> None:
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.server.tls:
             self._wrap_tls()
-        self._expect(self._read_reply(), "greeting")
+        self._expect(self._wait_for_reply(), "greeting")
         self._hello()
         if self.server.starttls:
             if "STARTTLS" not in self._features:
@@ -116,7 +112,7 @@ class SmtpSession:
     def _wrap_tls(self) -> None:
         try:
             context = ssl.create_default_context()
-            self._socket = context.wrap_socket(self._socket, server_hostname=self.server.host)
+            self.socket = context.wrap_socket(self.socket, server_hostname=self.server.host)
         except OSError as error:
             raise SmtpRefusedError(f"TLS with {self.server.host} failed: {error}") from error
 
@@ -151,123 +147,82 @@ class SmtpSession:
                 f"{self.server.host} refused the login: {reply}. Check user and password in EMAIL_URL."
             )
 
-    # --- the conversation ---------------------------------------------------------------------------------------------
-
-    def deliver(
-        self,
-        first: Envelope,
-        take_next: Callable[[], Envelope | None],
-        settle: Callable[[int, Fate, str], None],
-    ) -> None:
-        """Delivers `first` and whatever `take_next` gives without waiting, telling `settle` the fate of each.
-
-        Ends when take_next has nothing at hand. When the connection breaks, everything it held has been settled (uncertain or
-        unsent) before ConnectionLostError is raised; SmtpRefusedError tells that the server will not take our sender.
-        """
-
-        def next_envelope() -> Envelope | None:
-            envelope = take_next()
-            while envelope is not None and not (self.utf8_addresses or envelope.recipient.isascii()):
-                settle(envelope.key, Fate.REFUSED, "the server takes no address outside ASCII (SMTPUTF8)")
-                envelope = take_next()
-            return envelope
-
-        current: Envelope | None = first
-        body_left = False  # whether a byte of current's closing has been written
-        following: Envelope | None = None
-        try:
-            opened = self._open_envelope(self._envelope_commands(first))
-            while current is not None:
-                if isinstance(opened, Reply):
-                    settle(current.key, _fate(opened), str(opened))
-                    current = next_envelope()
-                    if current is not None:
-                        opened = self._open_envelope(b"RSET\r\n" + self._envelope_commands(current), resets=1)
-                    else:  # the connection is kept: its next MAIL must not find this one open
-                        self._ask(b"RSET")
-                    continue
-                following = next_envelope() if self.pipelining else None
-                body_left = True
-                self._write(current.payload + (self._envelope_commands(following) if following else b""))
-                reply = self._read_reply()
-                settle(current.key, _fate(reply), str(reply))
-                body_left = False
-                current = None
-                _check_open(reply)
-                if following is not None:
-                    current, following = following, None
-                    opened = self._read_envelope_replies()
-                else:
-                    current = next_envelope()
-                    if current is not None:
-                        opened = self._open_envelope(self._envelope_commands(current))
-        except (ConnectionLostError, SmtpRefusedError) as error:
-            if current is not None:
-                settle(current.key, Fate.UNCERTAIN if body_left else Fate.UNSENT, str(error))
-            if following is not None:
-                settle(following.key, Fate.UNSENT, str(error))
-            self.close()
-            raise
-
-    def _envelope_commands(self, envelope: Envelope) -> bytes:
-        options = " BODY=8BITMIME" if self.eight_bit else ""
-        if self.utf8_addresses and not envelope.recipient.isascii():
-            options += " SMTPUTF8"
-        return f"MAIL FROM:<{envelope.sender}>{options}\r\nRCPT TO:<{envelope.recipient}>\r\nDATA\r\n".encode()
-
-    def _open_envelope(self, commands: bytes, *, resets: int = 0) -> Reply | None:
-        """Speaks the envelope; None when the server waits for the body, else the answer that refused it."""
-        if self.pipelining:
-            self._write(commands)
-            for _ in range(resets):
-                self._read_reply()
-            return self._read_envelope_replies()
-        for line in commands.splitlines():
-            reply = self._ask(line)
-            _check_open(reply)
-            self._check_sender(line.startswith(b"MAIL"), reply)
-            if not reply.ok:
-                return reply
-        return None
-
-    def _check_sender(self, is_mail: bool, reply: Reply) -> None:
-        # Refused for our sake, not the reader's: nobody must be marked as rejected for that.
-        if is_mail and reply.code >= 500:
-            raise SmtpRefusedError(f"{self.server.host} refused our sender address: {reply}")
-
-    def _read_envelope_replies(self) -> Reply | None:
-        mail, rcpt, data = self._read_reply(), self._read_reply(), self._read_reply()
-        for reply in (mail, rcpt, data):
-            _check_open(reply)
-        self._check_sender(True, mail)
-        refusal = next((reply for reply in (mail, rcpt) if not reply.ok), None)
-        if data.code == 354:
-            if refusal is None:
-                return None
-            # A server that opens DATA though it refused the recipient: close it with nothing in it.
-            self._write(b".\r\n")
-            self._read_reply()
-        return refusal or data
-
     def is_alive(self) -> bool:
-        """Asks the server whether it is still there (NOOP)."""
+        """Asks the server whether it is still there (NOOP); hangs up if not."""
         try:
-            return self._ask(b"NOOP").code == 250
+            # Text nobody asked for is a farewell ("421 idle for too long"), and would be taken for the answer to our next command.
+            if not self._pending and self._ask(b"NOOP").code == 250 and not self._pending:
+                return True
         except ConnectionLostError:
-            self.close()
-            return False
+            pass
+        self.close()
+        return False
 
     def close(self) -> None:
         """Hangs up, politely where that costs nothing."""
         try:
-            self._socket.settimeout(0.2)
-            self._socket.sendall(b"QUIT\r\n")
+            self.socket.settimeout(0.2)
+            self.socket.sendall(b"QUIT\r\n")
         except OSError:
             log.debug("smtp.quit_failed host=%s", self.server.host)
         finally:
-            self._socket.close()
+            self.socket.close()
 
-    # --- bytes --------------------------------------------------------------------------------------------------------
+    # --- bytes without waiting: the socket is in non-blocking mode -----------------------------------------------------
+
+    def write_some(self, data: memoryview) -> memoryview:
+        """Hands to the kernel what it takes now; gives the rest. Raises ConnectionLostError."""
+        try:
+            while data:  # TLS takes 16 kB at a time
+                data = data[self.socket.send(data) :]
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            pass
+        except OSError as error:
+            raise ConnectionLostError(self._last_words() or f"writing failed: {error}") from error
+        return data
+
+    def _last_words(self) -> str:
+        """What a server said before it stopped listening, for instance 421 in the middle of a body."""
+        try:
+            self.read_some()
+        except ConnectionLostError:
+            return ""
+        return self._pending.decode("utf-8", "replace").strip()[:200]
+
+    def read_some(self) -> None:
+        """Takes in what has come. Raises ConnectionLostError, at a connection's end too."""
+        try:
+            chunk = self.socket.recv(_READ_BYTES)
+            # What TLS has decrypted already shows on no select().
+            while chunk and isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
+                chunk += self.socket.recv(_READ_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except OSError as error:
+            raise ConnectionLostError(f"no answer: {error}") from error
+        if not chunk:
+            raise ConnectionLostError("the server closed the connection")
+        self._pending += chunk
+
+    def next_reply(self) -> Reply | None:
+        """The next whole reply of what has come; None when there is none yet. Raises ConnectionLostError for other talk."""
+        lines: list[str] = []
+        start = 0
+        while (end := self._pending.find(b"\n", start)) >= 0:
+            match = _REPLY_LINE.match(self._pending[start:end].rstrip(b"\r"))
+            if match is None:
+                raise ConnectionLostError(f"the server answered outside SMTP: {self._pending[start:end][:80]!r}")
+            code, mark, words = match.groups()
+            lines.append(words.decode("utf-8", "replace"))
+            start = end + 1
+            if mark != b"-":
+                self._pending = self._pending[start:]
+                return Reply(int(code), "\n".join(lines))
+        if len(self._pending) > _MAX_REPLY_BYTES:
+            raise ConnectionLostError("the server's answer has no end")
+        return None
+
+    # --- and with waiting, while a connection is opened ---------------------------------------------------------------
 
     def _expect(self, reply: Reply, step: str) -> Reply:
         if not reply.ok:
@@ -275,49 +230,20 @@ class SmtpSession:
         return reply
 
     def _ask(self, line: bytes) -> Reply:
-        self._write(line + _CRLF)
-        return self._read_reply()
-
-    def _write(self, data: bytes) -> None:
         try:
-            self._socket.sendall(data)
+            self.socket.settimeout(self.server.timeout_seconds)
+            self.socket.sendall(line + _CRLF)
         except OSError as error:
             raise ConnectionLostError(f"writing failed: {error}") from error
+        return self._wait_for_reply()
 
-    def _read_reply(self) -> Reply:
-        lines: list[str] = []
-        while True:
-            line = self._read_line()
-            match = re.match(r"(\d{3})([ -]?)(.*)", line)
-            if match is None:
-                raise ConnectionLostError(f"the server answered outside SMTP: {line[:80]!r}")
-            lines.append(match[3])
-            if match[2] != "-":
-                return Reply(int(match[1]), "\n".join(lines))
-
-    def _read_line(self) -> str:
-        while True:
-            line, found, rest = self._pending.partition(b"\n")
-            if found:
-                self._pending = rest
-                return line.rstrip(b"\r").decode("utf-8", "replace")
-            if len(self._pending) > _MAX_REPLY_BYTES:
-                raise ConnectionLostError("the server's answer has no end")
-            try:
-                chunk = self._socket.recv(_READ_BYTES)
-            except OSError as error:
-                raise ConnectionLostError(f"no answer: {error}") from error
-            if not chunk:
-                raise ConnectionLostError("the server closed the connection")
-            self._pending += chunk
-
-
-def _check_open(reply: Reply) -> None:
-    if reply.code == 421:  # the server says that it closes the connection
-        raise ConnectionLostError(str(reply))
-
-
-def _fate(reply: Reply) -> Fate:
-    if reply.ok:
-        return Fate.ACCEPTED
-    return Fate.REFUSED if reply.code >= 500 else Fate.DEFERRED
+    def _wait_for_reply(self) -> Reply:
+        # For the whole reply, not for each byte of it: a server could give one byte a second for an hour.
+        deadline = time.monotonic() + self.server.timeout_seconds
+        while (reply := self.next_reply()) is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise ConnectionLostError("no answer: timed out")
+            self.socket.settimeout(left)
+            self.read_some()
+        return reply

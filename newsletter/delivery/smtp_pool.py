@@ -1,17 +1,19 @@
-"""The kept SMTP connections of this process, each driven by a thread of its own while a batch runs."""
+"""The kept SMTP connections of this process, and what a batch gives them to do."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections import defaultdict
+from functools import partial
 
 from django.conf import settings
 
 from newsletter.delivery.compose import IssueTemplate, Recipient
+from newsletter.delivery.crew import Crew
 from newsletter.delivery.email_url import ProviderSettings
 from newsletter.delivery.fates import Fate
-from newsletter.delivery.smtp import ConnectionLostError, Envelope, SmtpRefusedError, SmtpServer, SmtpSession
+from newsletter.delivery.smtp import Envelope, SmtpServer, SmtpSession
 from newsletter.delivery.window import Window
 from newsletter.models import Issue
 
@@ -40,17 +42,14 @@ def smtp_server(provider: ProviderSettings) -> SmtpServer:
 def start_connections(
     issue: Issue, provider: ProviderSettings, recipients: list[Recipient], window: Window
 ) -> list[threading.Thread]:
-    """Starts as many connections as the batch is worth; each takes from the window until there is nothing left."""
+    """Starts a thread with as many connections as the batch is worth; it takes from the window until nothing is left."""
     wanted = min(settings.SMTP_CONNECTIONS, -(-len(recipients) // _RECIPIENTS_PER_CONNECTION))
-    threads = []
-    for number in range(wanted):
-        window.join()
-        thread = threading.Thread(
-            target=_drive, args=(issue, provider, recipients, window), name=f"smtp-{issue.pk}-{number}", daemon=True
-        )
-        thread.start()
-        threads.append(thread)
-    return threads
+    window.join()
+    thread = threading.Thread(
+        target=_drive, args=(wanted, issue, provider, recipients, window), name=f"smtp-{issue.pk}", daemon=True
+    )
+    thread.start()
+    return [thread]
 
 
 def close_idle_connections() -> None:
@@ -85,11 +84,12 @@ class _Templates:
             return template
 
 
-def _drive(issue: Issue, provider: ProviderSettings, recipients: list[Recipient], window: Window) -> None:
-    """A connection's life during one batch; whatever happens, the window learns of it."""
+def _drive(wanted: int, issue: Issue, provider: ProviderSettings, recipients: list[Recipient], window: Window) -> None:
+    """The connections' life during one batch; whatever happens, the window learns of it."""
     error = ""
     try:
-        error = _deliver(issue, provider, recipients, window)
+        work = _BatchWork(issue, recipients, window)
+        error = Crew(wanted, work, partial(_open_session, provider), partial(_keep, provider)).run()
     except Exception as broken:  # a thread's last line: its error must reach the batch, not vanish with the thread
         log.exception("smtp.thread_failed issue=%d", issue.pk)
         error = f"{type(broken).__name__}: {broken}"
@@ -97,51 +97,26 @@ def _drive(issue: Issue, provider: ProviderSettings, recipients: list[Recipient]
         window.leave(error)
 
 
-def _deliver(issue: Issue, provider: ProviderSettings, recipients: list[Recipient], window: Window) -> str:
-    """Takes, sends, reconnects when a connection that has served breaks; gives the reason it gave up, or an empty text."""
-    first = window.take(wait=True)
-    while first is not None:
-        try:
-            session = _open_session(provider)
-        except (ConnectionLostError, SmtpRefusedError) as error:
-            window.settle(first, Fate.UNSENT, str(error))
-            return str(error)
-        template = template_for(issue, eight_bit=session.eight_bit)
-        served = 0
+class _BatchWork:
+    """One batch as the crew sees it: indices of the window become envelopes."""
 
-        def envelope_for(index: int | None) -> Envelope | None:
-            while index is not None:
-                recipient = recipients[index]
-                try:
-                    payload = template.message_for(recipient)  # noqa: B023  (used within this turn of the loop only)
-                except Exception as error:  # one reader's values must not hold up the others
-                    log.exception("delivery.compose_failed issue=%d subscriber=%d", issue.pk, recipient.subscriber_id)
-                    window.settle(index, Fate.FAILED, f"could not be composed: {type(error).__name__}")
-                    index = window.take(wait=False)
-                    continue
-                return Envelope(index, template.envelope_sender, recipient.address, payload)  # noqa: B023
-            return None
+    def __init__(self, issue: Issue, recipients: list[Recipient], window: Window) -> None:
+        self._issue, self._recipients, self._window = issue, recipients, window
+        self.wait, self.is_over, self.settle = window.wait_for_room, window.is_over, window.settle
 
-        def settle(index: int, fate: Fate, words: str) -> None:
-            nonlocal served
-            served += fate is not Fate.UNSENT
-            window.settle(index, fate, words)
-
-        try:
-            envelope = envelope_for(first)
-            while envelope is not None:
-                session.deliver(envelope, lambda: envelope_for(window.take(wait=False)), settle)
-                envelope = envelope_for(window.take(wait=True))
-        except ConnectionLostError as error:
-            if not served:
-                return str(error)
-        except SmtpRefusedError as error:
-            return str(error)
-        else:
-            _keep(session, provider)
-            return ""
-        first = window.take(wait=True)
-    return ""
+    def take(self, session: SmtpSession) -> Envelope | None:
+        """The next reader's mail, composed for what this server takes."""
+        while (index := self._window.take()) is not None:
+            recipient = self._recipients[index]
+            try:
+                template = template_for(self._issue, eight_bit=session.eight_bit)
+                payload = template.message_for(recipient)
+            except Exception as error:  # one reader's values must not hold up the others
+                log.exception("delivery.compose_failed issue=%d subscriber=%d", self._issue.pk, recipient.subscriber_id)
+                self._window.settle(index, Fate.FAILED, f"could not be composed: {type(error).__name__}")
+                continue
+            return Envelope(index, template.sender_for(recipient), recipient.address, payload)
+        return None
 
 
 def _open_session(provider: ProviderSettings) -> SmtpSession:
@@ -155,7 +130,7 @@ def _open_session(provider: ProviderSettings) -> SmtpSession:
             return session
 
 
-def _keep(session: SmtpSession, provider: ProviderSettings) -> None:
+def _keep(provider: ProviderSettings, session: SmtpSession) -> None:
     with _idle_lock:
         if len(_idle[provider.name]) < settings.SMTP_CONNECTIONS:
             _idle[provider.name].append(session)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import transaction
@@ -32,11 +33,16 @@ _CHECKPOINT_SECONDS = 0.05
 class _Pace:
     """How many recipients may be on the wire at once: what this server takes in two checkpoints' time, within bounds."""
 
-    def __init__(self) -> None:
+    # By provider, the last batch's size: each batch would else begin anew with five small windows, and a commit for each.
+    _reached: ClassVar[dict[str, int]] = {}
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
         self._position = 0
         self._at = time.monotonic()
         # Each connection holds one message and opens the next.
-        self._size = self._least = min(2 * settings.SMTP_CONNECTIONS, settings.SMTP_WINDOW)
+        self._least = min(2 * settings.SMTP_CONNECTIONS, settings.SMTP_WINDOW)
+        self._size = max(self._least, min(self._reached.get(provider, 0), settings.SMTP_WINDOW))
 
     def window_size(self, position: int) -> int:
         """The size from here on, given that everything below `position` is settled by now."""
@@ -47,6 +53,7 @@ class _Pace:
             # At most doubled at a time: one lucky burst must not open the whole window.
             self._size = max(self._least, min(fitting, 2 * self._size, settings.SMTP_WINDOW))
             self._position, self._at = position, now
+            self._reached[self._provider] = self._size
         return self._size
 
 
@@ -56,7 +63,7 @@ def submit_waiting(claim: Claim, issue: Issue, provider: ProviderSettings, gate:
     if not recipients:
         return ""
     window = Window(len(recipients))
-    pace = _Pace()
+    pace = _Pace(provider.name)
     opened = 0
 
     def checkpoint() -> None:
@@ -145,9 +152,11 @@ def _run(
     gate: Gate,
 ) -> None:
     """Opens the connections and watches them until all have ended; checkpoints as they go."""
-    checkpoint()
-    connections = start_connections(issue, provider, recipients, window)
+    connections = start_connections(
+        issue, provider, recipients, window
+    )  # they open while the first checkpoint is written
     try:
+        checkpoint()
         renewed = looked = time.monotonic()
         while window.wait(gate.pause(_GLANCE_SECONDS)):
             now = time.monotonic()
@@ -164,5 +173,5 @@ def _run(
             connection.join()
 
 
-def _progress(position: int) -> dict[str, object]:
+def _progress(position: int) -> dict[str, int | str]:
     return {"errors_count": 0, "error": ""} if position else {}

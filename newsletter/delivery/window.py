@@ -35,20 +35,34 @@ class Window:
 
     # --- the connections' side ----------------------------------------------------------------------------------------
 
-    def take(self, *, wait: bool) -> int | None:
-        """The next index to send; None when there is none (wait=False: none at hand; wait=True: never again)."""
+    def take(self) -> int | None:
+        """The next index to send; None when none is at hand."""
         with self._room:
-            while True:
-                if self._closed:
-                    return None
-                if self._returned:
-                    return heapq.heappop(self._returned)
-                if self._next < self._limit:
-                    self._next += 1
-                    return self._next - 1
-                if not wait or (self._next >= self.count and self.position >= self.count):
-                    return None
+            if self._closed:
+                return None
+            if self._returned:
+                return heapq.heappop(self._returned)
+            if self._next < self._limit:
+                self._next += 1
+                return self._next - 1
+            return None
+
+    def wait_for_room(self) -> bool:
+        """Waits until an index is at hand; False when none will ever be."""
+        with self._room:
+            while not self._is_over():
+                if self._returned or self._next < self._limit:
+                    return True
                 self._room.wait()
+            return False
+
+    def is_over(self) -> bool:
+        """Says whether nothing will be handed out any more."""
+        with self._room:
+            return self._is_over()
+
+    def _is_over(self) -> bool:
+        return self._closed or self.position >= self.count
 
     def settle(self, index: int, fate: Fate, words: str) -> None:
         """Records what became of `index`; an unsent one is handed out again."""
@@ -95,16 +109,15 @@ class Window:
             self._room.notify_all()
 
     def has_progress(self) -> bool:
-        """Says whether enough has been settled since the last report to be worth a checkpoint."""
+        """Says whether enough has been settled since the last report to be worth a checkpoint; the very last is written at the end."""
         with self._progress:
-            fresh = self.position - self._reported
-            return fresh >= self._wake_every or (fresh > 0 and self.position >= self.count)
+            return self.position < self.count and self.position - self._reported >= self._wake_every
 
     def wait(self, seconds: float) -> bool:
         """Waits for progress, at most so long; False once every connection has ended."""
         with self._progress:
-            fresh = self.position - self._reported
-            if self._workers and fresh < self._wake_every and self.position < self.count:
+            is_ending = self.position >= self.count
+            if self._workers and (is_ending or self.position - self._reported < self._wake_every):
                 self._progress.wait(seconds)
             return self._workers > 0
 

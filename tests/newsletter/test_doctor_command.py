@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from dns.resolver import NXDOMAIN, LifetimeTimeout
 
+from newsletter.delivery.dkim import DkimKey
 from newsletter.delivery.email_url import ProviderSettings
 from newsletter.models import Issue
 from tests.factories import make_issue, make_list
-from tests.newsletter.delivery.conftest import receiver  # noqa: F401  (a fixture)
+from tests.newsletter.delivery.conftest import twin  # noqa: F401  (a fixture)
 
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +40,7 @@ def doctor() -> tuple[str, bool]:
     return out.getvalue(), True
 
 
-@pytest.mark.usefixtures("receiver")
+@pytest.mark.usefixtures("twin")
 def test_the_doctor_is_content_with_a_mail_server_that_answers(settings: LazySettings) -> None:
     settings.REDIS_URL = ""  # no worker runs beside this test
 
@@ -56,7 +61,7 @@ def test_the_doctor_says_what_to_do_when_no_mail_server_listens(settings: LazySe
     assert "Check host and port in EMAIL_URL" in page
 
 
-@pytest.mark.usefixtures("receiver")
+@pytest.mark.usefixtures("twin")
 def test_the_doctor_finds_a_server_without_the_tls_it_was_promised(settings: LazySettings) -> None:
     settings.PROVIDERS = (replace(settings.PROVIDERS[0], starttls=True),)
 
@@ -66,7 +71,50 @@ def test_the_doctor_finds_a_server_without_the_tls_it_was_promised(settings: Laz
     assert "offers no STARTTLS" in page
 
 
-@pytest.mark.usefixtures("receiver")
+@pytest.mark.usefixtures("twin")
+def test_the_doctor_says_whether_the_keys_record_is_published_and_what_to_publish(
+    settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.REDIS_URL = ""
+    key = DkimKey("news.example.org", "s1", rsa.generate_private_key(65537, 2048))
+    settings.DKIM_KEYS = (key,)
+    dns_answers: dict[str, Any] = {"s1._domainkey.news.example.org.": NXDOMAIN()}
+
+    class Row:
+        def __init__(self, text: str) -> None:
+            self.strings = [text[:255].encode(), text[255:].encode()]
+
+    def resolve(name: str, kind: str, lifetime: float) -> list[Row]:
+        assert kind == "TXT"
+        found = dns_answers[name]
+        if isinstance(found, Exception):
+            raise found
+        return [Row(found)]
+
+    monkeypatch.setattr("dns.resolver.resolve", resolve)
+
+    page, is_well = doctor()
+    assert not is_well
+    published = "".join(re.findall(r'"([^"]*)"', page))
+    assert published == key.record, "what it prints can be published as it stands"
+
+    dns_answers["s1._domainkey.news.example.org."] = published.replace("; ", ";")
+    page, is_well = doctor()
+    assert is_well, page
+    assert "signing as s1._domainkey.news.example.org (rsa-sha256), published" in page
+
+    dns_answers["s1._domainkey.news.example.org."] = "v=DKIM1; k=rsa; p=MIIB"
+    page, is_well = doctor()
+    assert not is_well
+    assert "another key" in page
+
+    dns_answers["s1._domainkey.news.example.org."] = LifetimeTimeout(timeout=3, errors=[])
+    page, is_well = doctor()
+    assert not is_well
+    assert "could not be looked up" in page
+
+
+@pytest.mark.usefixtures("twin")
 def test_the_doctor_says_that_redis_is_away(settings: LazySettings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
 
@@ -76,7 +124,7 @@ def test_the_doctor_says_that_redis_is_away(settings: LazySettings) -> None:
     assert "Start Redis, or correct REDIS_URL." in page
 
 
-@pytest.mark.usefixtures("receiver")
+@pytest.mark.usefixtures("twin")
 def test_the_doctor_sees_that_the_clock_stands_still() -> None:
     make_issue(make_list(), status=Issue.Status.SCHEDULED, scheduled_at=timezone.now() - LONG_AGO)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import dns.exception
+import dns.resolver
 import redis
 from celery import current_app
 from django.conf import settings
@@ -168,6 +170,33 @@ def _ask_api(provider: ProviderSettings) -> Answer:
     )
 
 
+def ask_signing() -> Iterator[Answer]:
+    """Each DKIM key's public half, as the DNS gives it to a receiver."""
+    for key in settings.DKIM_KEYS:
+        names = {"name": key.record_name, "algorithm": key.algorithm}
+        # A DNS string has 255 characters at most; receivers join them.
+        strings = " ".join(f'"{key.record[start : start + 255]}"' for start in range(0, len(key.record), 255))
+        advice = _("Publish: %(name)s. TXT %(strings)s") % {"name": key.record_name, "strings": strings}
+        try:
+            answer = dns.resolver.resolve(f"{key.record_name}.", "TXT", lifetime=_ANSWER_SECONDS)
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            yield Answer(_("%(name)s is not published: receivers reject our signatures.") % names, advice)
+            continue
+        except dns.exception.DNSException as error:
+            yield Answer(_("%(name)s could not be looked up: %(error)s") % {**names, "error": error}, advice)
+            continue
+        records = [b"".join(row.strings).decode("ascii", "replace") for row in answer]
+        if any(_public_half(record) == _public_half(key.record) for record in records):
+            yield Answer(_("signing as %(name)s (%(algorithm)s), published") % names)
+        else:
+            yield Answer(_("%(name)s is published with another key: receivers reject our signatures.") % names, advice)
+
+
+def _public_half(record: str) -> str:
+    tags = dict(tag.partition("=")[::2] for tag in "".join(record.split()).split(";"))
+    return tags.get("p", "")
+
+
 def ask_clock() -> Iterator[Answer]:
     """With Redis beat answers as long as it ticks; without, a clock that stands still shows by what it has not done."""
     late = timezone.now() - _LATE
@@ -218,5 +247,6 @@ _QUESTIONS: tuple[tuple[str, Callable[[], Iterator[Answer]], bool], ...] = (
     ("database", ask_database, False),
     ("queue", ask_queue, False),
     ("mail", ask_mail, False),
+    ("signing", ask_signing, False),
     ("clock", ask_clock, True),
 )

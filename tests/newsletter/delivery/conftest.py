@@ -22,6 +22,7 @@ from newsletter.rendering.merge import TOKEN, Slot, mark_slot
 from subscribers.models import Subscriber
 from tests.factories import make_confirmed, make_issue, make_list
 from tests.fake_provider import FakeProvider, anymail_settings, running_provider
+from tests.smtp_twin import SmtpTwin
 
 
 class Receiver:
@@ -75,6 +76,18 @@ def receiver(settings: LazySettings) -> Iterator[Receiver]:
     smtp_pool.close_idle_connections()
     controller.stop()
     controller.loop.close()
+
+
+@pytest.fixture
+def twin(settings: LazySettings) -> Iterator[SmtpTwin]:
+    """A real SMTP server on loopback, to which EMAIL_URL points; it finds nothing to blame in what we say."""
+    server = SmtpTwin()
+    settings.PROVIDERS = (ProviderSettings("smtp", host="127.0.0.1", port=server.port),)
+    settings.SMTP_TIMEOUT_SECONDS = 5
+    yield server
+    server.close()  # first: a connection that was still being opened would be kept after the others had gone
+    smtp_pool.close_idle_connections()
+    assert server.violations == []
 
 
 @pytest.fixture

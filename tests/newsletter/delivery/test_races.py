@@ -14,7 +14,8 @@ from django.db.models.functions import Now
 from newsletter.delivery import claims, lifecycle, preparing, recovery, sender
 from newsletter.models import Batch, Issue
 from tests.factories import make_confirmed, make_issue, make_list
-from tests.newsletter.delivery.conftest import Receiver, make_sending_issue
+from tests.newsletter.delivery.conftest import make_sending_issue
+from tests.smtp_twin import SmtpTwin
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,7 +58,7 @@ def test_eight_starts_of_one_issue_freeze_it_once() -> None:
     assert Batch.objects.filter(issue=issue).count() == 1
 
 
-def test_workers_that_all_send_all_batches_mail_everybody_once(receiver: Receiver, settings: LazySettings) -> None:
+def test_workers_that_all_send_all_batches_mail_everybody_once(twin: SmtpTwin, settings: LazySettings) -> None:
     settings.BATCH_SIZE = 10
     settings.SMTP_CONNECTIONS = 2
     issue = make_sending_issue(100)
@@ -68,8 +69,8 @@ def test_workers_that_all_send_all_batches_mail_everybody_once(receiver: Receive
             sender.send_batch(batch_id)
 
     at_once(4, send_all)
-    assert set(receiver.counts().values()) == {1}
-    assert len(receiver.counts()) == 100
+    assert set(twin.counts().values()) == {1}
+    assert len(twin.counts()) == 100
     assert recovery.finish_issues() == [issue.pk]
 
 

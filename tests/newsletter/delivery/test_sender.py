@@ -16,7 +16,8 @@ from subscribers.models import Subscriber, Suppression
 from subscribers.suppression import suppress_subscriber
 from subscribers.unsubscribing import unsubscribe
 from tests.factories import make_confirmed, make_issue, make_list
-from tests.newsletter.delivery.conftest import Receiver, make_sending_issue
+from tests.newsletter.delivery.conftest import make_sending_issue
+from tests.smtp_twin import SmtpTwin
 
 pytestmark = pytest.mark.django_db
 
@@ -37,34 +38,34 @@ def addresses(issue: Issue) -> set[str]:
 
 @pytest.mark.parametrize("pipelining", [True, False])
 def test_every_reader_gets_one_mail_and_the_issue_ends(
-    receiver: Receiver, settings: LazySettings, pipelining: bool
+    twin: SmtpTwin, settings: LazySettings, pipelining: bool
 ) -> None:
-    receiver.pipelining = pipelining
+    twin.features = ["PIPELINING", "8BITMIME"] if pipelining else ["8BITMIME"]
     settings.BATCH_SIZE = 30
     issue = make_sending_issue(75)
     assert [batch.recipients_count for batch in issue.batches.order_by("number")] == [30, 30, 15]
     send_all(issue)
-    assert receiver.counts() == dict.fromkeys(addresses(issue), 1)
+    assert twin.counts() == dict.fromkeys(addresses(issue), 1)
     assert recovery.finish_issues() == [issue.pk]
     counts = count_outcomes(issue.pk)
     assert (counts.total, counts.submitted, counts.waiting) == (75, 75, 0)
 
 
-def test_sending_a_batch_twice_mails_nobody_twice(receiver: Receiver) -> None:
+def test_sending_a_batch_twice_mails_nobody_twice(twin: SmtpTwin) -> None:
     issue = make_sending_issue(5)
     assert sender.send_batch(batch_of(issue).pk) is not None
     assert sender.send_batch(batch_of(issue).pk) is None
-    assert len(receiver.mails) == 5
+    assert len(twin.mails) == 5
 
 
-def test_who_leaves_or_is_suppressed_or_erased_after_the_freeze_gets_nothing(receiver: Receiver) -> None:
+def test_who_leaves_or_is_suppressed_or_erased_after_the_freeze_gets_nothing(twin: SmtpTwin) -> None:
     issue = make_sending_issue(4)
     left, complained, erased, stays = Subscriber.objects.order_by("pk")
     unsubscribe(left.pk, issue.mailing_list_id, source="test")
     suppress_subscriber(complained.pk, Suppression.Reason.COMPLAINT)
     erased.delete()
     send_all(issue)
-    assert set(receiver.counts()) == {stays.email}
+    assert set(twin.counts()) == {stays.email}
     skipped = Delivery.objects.filter(issue_id=issue.pk, outcome=Outcome.SKIPPED)
     assert dict(skipped.values_list("subscriber_id", "reason")) == {
         left.pk: "unsubscribed",
@@ -75,21 +76,21 @@ def test_who_leaves_or_is_suppressed_or_erased_after_the_freeze_gets_nothing(rec
     assert recovery.finish_issues() == [issue.pk]
 
 
-def test_a_refused_reader_is_rejected_with_the_servers_words_and_the_others_get_theirs(receiver: Receiver) -> None:
+def test_a_refused_reader_is_rejected_with_the_servers_words_and_the_others_get_theirs(twin: SmtpTwin) -> None:
     issue = make_sending_issue(12)
     unlucky = Subscriber.objects.order_by("pk")[3]
-    receiver.answer = lambda address: "550 5.1.1 no such user" if address == unlucky.email else "250 OK"
+    twin.on_recipient = lambda address: "550 5.1.1 no such user" if address == unlucky.email else "250 OK"
     send_all(issue)
-    assert len(receiver.mails) == 11
+    assert len(twin.mails) == 11
     row = Delivery.objects.get(issue_id=issue.pk, subscriber_id=unlucky.pk)
     assert (row.outcome, row.reason) == (Outcome.REJECTED, "550 5.1.1 no such user")
     assert recovery.finish_issues() == [issue.pk]
 
 
-def test_a_deferred_reader_waits_and_gets_one_mail_later(receiver: Receiver) -> None:
+def test_a_deferred_reader_waits_and_gets_one_mail_later(twin: SmtpTwin) -> None:
     issue = make_sending_issue(6)
     slow = Subscriber.objects.order_by("pk")[2]
-    receiver.answer = lambda address: "450 4.7.1 greylisted" if address == slow.email else "250 OK"
+    twin.on_recipient = lambda address: "450 4.7.1 greylisted" if address == slow.email else "250 OK"
     send_all(issue)
     assert count_outcomes(issue.pk).waiting == 1
     assert recovery.finish_issues() == []
@@ -97,15 +98,15 @@ def test_a_deferred_reader_waits_and_gets_one_mail_later(receiver: Receiver) -> 
     assert batch.status == Batch.Status.PENDING
     assert batch.retry_at is not None
 
-    receiver.answer = lambda address: "250 OK"
+    twin.on_recipient = lambda address: "250 OK"
     assert sender.send_batch(batch.pk) is None, "not before its time"
     Batch.objects.filter(pk=batch.pk).update(retry_at=Now())
     sender.send_batch(batch.pk)
-    assert receiver.counts() == dict.fromkeys(addresses(issue), 1)
+    assert twin.counts() == dict.fromkeys(addresses(issue), 1)
     assert recovery.finish_issues() == [issue.pk]
 
 
-def test_a_server_that_is_down_postpones_the_batch_and_says_why(receiver: Receiver, settings: LazySettings) -> None:
+def test_a_server_that_is_down_postpones_the_batch_and_says_why(twin: SmtpTwin, settings: LazySettings) -> None:
     issue = make_sending_issue(3)
     good = settings.PROVIDERS
     settings.PROVIDERS = (replace(good[0], port=1),)
@@ -119,32 +120,32 @@ def test_a_server_that_is_down_postpones_the_batch_and_says_why(receiver: Receiv
     settings.PROVIDERS = good
     Batch.objects.filter(pk=batch.pk).update(retry_at=Now())
     sender.send_batch(batch.pk)
-    assert receiver.counts() == dict.fromkeys(addresses(issue), 1)
+    assert twin.counts() == dict.fromkeys(addresses(issue), 1)
     assert batch_of(issue).error == ""
 
 
-def test_a_paused_issue_is_not_sent_and_goes_on_where_it_stopped(receiver: Receiver) -> None:
+def test_a_paused_issue_is_not_sent_and_goes_on_where_it_stopped(twin: SmtpTwin) -> None:
     issue = make_sending_issue(8)
     Issue.objects.filter(pk=issue.pk).update(status=Issue.Status.PAUSED)
     assert sender.send_batch(batch_of(issue).pk) is None
-    assert receiver.mails == []
+    assert twin.mails == []
     Issue.objects.filter(pk=issue.pk).update(status=Issue.Status.SENDING)
     send_all(issue)
-    assert receiver.counts() == dict.fromkeys(addresses(issue), 1)
+    assert twin.counts() == dict.fromkeys(addresses(issue), 1)
 
 
-def test_a_cancelled_issue_writes_off_who_was_waiting(receiver: Receiver, settings: LazySettings) -> None:
+def test_a_cancelled_issue_writes_off_who_was_waiting(twin: SmtpTwin, settings: LazySettings) -> None:
     settings.BATCH_SIZE = 5
     issue = make_sending_issue(10)
     sender.send_batch(batch_of(issue, 1).pk)
     Issue.objects.filter(pk=issue.pk).update(status=Issue.Status.CANCELLED)
     assert recovery.finish_issues() == []
-    assert len(receiver.mails) == 5
+    assert len(twin.mails) == 5
     counts = count_outcomes(issue.pk)
     assert (counts.submitted, counts.skipped, counts.waiting) == (5, 5, 0)
 
 
-def test_a_dead_workers_window_is_uncertain_and_only_the_rest_is_sent(receiver: Receiver) -> None:
+def test_a_dead_workers_window_is_uncertain_and_only_the_rest_is_sent(twin: SmtpTwin) -> None:
     issue = make_sending_issue(10)
     ids = list(Subscriber.objects.order_by("pk").values_list("pk", flat=True))
     claim = claims.claim_batch(batch_of(issue).pk, "smtp")
@@ -154,14 +155,14 @@ def test_a_dead_workers_window_is_uncertain_and_only_the_rest_is_sent(receiver: 
     assert recovery.sweep_batches(everything=True) == 1
     assert recovery.sweep_batches(everything=True) == 0
     send_all(issue)
-    assert set(receiver.counts()) == set(Subscriber.objects.filter(pk__in=ids[6:]).values_list("email", flat=True))
+    assert set(twin.counts()) == set(Subscriber.objects.filter(pk__in=ids[6:]).values_list("email", flat=True))
     counts = count_outcomes(issue.pk)
     assert (counts.submitted, counts.uncertain, counts.waiting) == (7, 3, 0)
     assert recovery.finish_issues() == [issue.pk]
 
 
 @pytest.mark.parametrize("echo", ["delivered_at", "machine_opened_at", "clicked_at", "bounced_at", "unsubscribed_at"])
-def test_who_has_answered_before_the_sweep_is_not_uncertain(receiver: Receiver, echo: str) -> None:
+def test_who_has_answered_before_the_sweep_is_not_uncertain(twin: SmtpTwin, echo: str) -> None:
     issue = make_sending_issue(4)
     ids = list(Subscriber.objects.order_by("pk").values_list("pk", flat=True))
     claim = claims.claim_batch(batch_of(issue).pk, "smtp")
@@ -173,7 +174,7 @@ def test_who_has_answered_before_the_sweep_is_not_uncertain(receiver: Receiver, 
     assert (counts.submitted, counts.uncertain, counts.waiting) == (2, 1, 1)
 
 
-def test_a_worker_that_wakes_up_after_its_batch_was_swept_is_not_believed(receiver: Receiver) -> None:
+def test_a_worker_that_wakes_up_after_its_batch_was_swept_is_not_believed(twin: SmtpTwin) -> None:
     issue = make_sending_issue(4)
     claim = claims.claim_batch(batch_of(issue).pk, "smtp")
     assert claim is not None
@@ -184,7 +185,7 @@ def test_a_worker_that_wakes_up_after_its_batch_was_swept_is_not_believed(receiv
     assert batch_of(issue).position == 0
 
 
-def test_suppressed_people_are_frozen_as_skipped_with_the_reason(receiver: Receiver) -> None:
+def test_suppressed_people_are_frozen_as_skipped_with_the_reason(twin: SmtpTwin) -> None:
     mailing_list = make_list()
     for _ in range(3):
         make_confirmed(mailing_list)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from newsletter import tasks
 from newsletter.delivery import lifecycle, recovery, sender, standstill
+from newsletter.delivery.email_url import ProviderSettings
 from newsletter.management.standing import as_text, read_standing
 from newsletter.models import Batch, Issue
 from subscribers.models import Subscriber
@@ -55,7 +56,7 @@ def test_five_minutes_without_a_step_are_a_stall_and_are_told_once(
 def test_the_reason_is_the_servers_own_words(
     issue: Issue, settings: LazySettings, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.EMAIL = type(settings.EMAIL)("smtp", host="127.0.0.1", port=1)
+    settings.PROVIDERS = (ProviderSettings("smtp", host="127.0.0.1", port=1),)
     sender.send_batch(Batch.objects.get(issue=issue).pk)
     let_time_pass()
     assert standstill.watch_progress() == [issue.pk]

@@ -17,7 +17,7 @@ from django.conf import LazySettings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from newsletter.delivery import claims, freeze_lock, lifecycle, preparing, recovery, sender
+from newsletter.delivery import claims, freeze_lock, lifecycle, preparing, recipients, recovery, sender
 from newsletter.delivery.accounts import Outcomes, count_outcomes
 from newsletter.models import Batch, Delivery, Issue, Outcome
 from subscribers.models import Subscriber
@@ -59,7 +59,7 @@ def worker(
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DATABASE_URL": database_url(),
         "DATA_DIR": str(tmp_path),
-        "EMAIL_URL": f"smtp://127.0.0.1:{settings.EMAIL.port}",
+        "EMAIL_URL": f"smtp://127.0.0.1:{settings.PROVIDERS[0].port}",
         "LEASE_SECONDS": str(LEASE_SECONDS),
         "SMTP_WINDOW": "8",
         "SECRET_KEY": settings.SECRET_KEY,
@@ -149,7 +149,7 @@ def test_a_worker_that_sleeps_before_its_first_mail_writes_nobody_off_whom_anoth
 ) -> None:
     issue = make_sending_issue(3)
     batch = Batch.objects.get(issue=issue)
-    ask = sender.unreachable_reasons
+    ask = recipients.unreachable_reasons
     naps = iter([True])
 
     def sleep_meanwhile(ids: list[int], mailing_list: Any) -> dict[int, str]:
@@ -160,7 +160,7 @@ def test_a_worker_that_sleeps_before_its_first_mail_writes_nobody_off_whom_anoth
             unsubscribe(ids[0], issue.mailing_list_id, source="test")
         return ask(ids, mailing_list)
 
-    monkeypatch.setattr(sender, "unreachable_reasons", sleep_meanwhile)
+    monkeypatch.setattr(recipients, "unreachable_reasons", sleep_meanwhile)
     assert sender.send_batch(batch.pk) is None
     assert len(receiver.mails) == 3
     assert count_outcomes(issue.pk).submitted == 3
