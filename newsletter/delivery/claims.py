@@ -92,8 +92,8 @@ def write_batch(claim: Claim, **fields: Any) -> None:
 def renew_lease(claim: Claim, **values: Any) -> None:
     """write_batch, and the lease runs anew.
 
-    With plain values it runs at every checkpoint, while the thread that sends waits for Python's lock: with the ORM building the statement each time it took
-    0.6 ms of CPU, a third of what sending the mails between two checkpoints takes.
+    With plain values it runs at every checkpoint, while the thread that sends waits for Python's lock: with the ORM building the
+    statement each time it took 0.6 ms of CPU, a third of what sending the mails between two checkpoints takes.
     """
     if not all(value is None or isinstance(value, int | str) for value in values.values()):
         write_batch(claim, lease_until=from_now(settings.LEASE_SECONDS), **values)

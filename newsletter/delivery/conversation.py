@@ -78,7 +78,11 @@ class Conversation:
             if refusal is not None:
                 self._settle(current.key, _fate(refusal), str(refusal))
                 current = self._current = self._next()
-                refusal = (yield from self._open_envelope(b"RSET\r\n", current)) if current else None
+                if current is not None:
+                    refusal = yield from self._open_envelope(b"RSET\r\n", current)
+                else:  # the connection is kept: its next MAIL must not find this one open
+                    yield b"RSET\r\n"
+                    yield None
                 continue
             following = self._following = self._next() if self._traits.pipelining else None
             commands = self._commands(following) if following else b""

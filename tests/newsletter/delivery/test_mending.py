@@ -140,7 +140,7 @@ def test_a_worker_that_dies_in_a_retry_leaves_uncertain_only_what_was_on_the_wir
     set_outcome(issue, people[:3], Outcome.FAILED)
     mending.retry_failed(issue.pk, by="test")
     batch = Batch.objects.get(issue=issue, status=Batch.Status.PENDING)
-    claim = sender.claim_batch(batch.pk)
+    claim = sender.claim_batch(batch.pk, "smtp")
     assert claim is not None
     renew_lease(claim, position=people[0].pk, reserved=people[1].pk)
     assert recovery.sweep_batches(everything=True) == 1
@@ -175,7 +175,7 @@ def test_a_retry_goes_in_batches_of_its_own_and_the_others_are_counted_anew(
 def test_what_a_worker_holds_is_not_decided_by_a_person(receiver: Receiver) -> None:
     issue = make_sending_issue(3)
     set_outcome(issue, readers()[:1], Outcome.UNCERTAIN)
-    assert sender.claim_batch(Batch.objects.get(issue=issue).pk)
+    assert sender.claim_batch(Batch.objects.get(issue=issue).pk, "smtp")
     for act in (mending.accept_uncertain, mending.resend_uncertain):
         with pytest.raises(NotAllowed, match="still under way"):
             act(issue.pk, by="test")

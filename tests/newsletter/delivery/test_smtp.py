@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from newsletter.delivery.crew import Crew
+from newsletter.delivery.fates import Fate
 from newsletter.delivery.smtp import (
     ConnectionLostError,
     Envelope,
-    Fate,
     SmtpServer,
     SmtpSession,
 )

@@ -101,7 +101,7 @@ def test_a_worker_killed_behind_its_reservation_has_used_it_up(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("newsletter.delivery.streaming.start_connections", kill)
+        patch.setattr("newsletter.delivery.window.Window.open_up_to", kill)
         with pytest.raises(Killed):
             sender.send_batch(Batch.objects.get(issue=issue).pk)
     reserved = ProviderDay.objects.get().reserved_count
