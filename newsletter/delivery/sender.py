@@ -80,13 +80,14 @@ def load_recipients(subscriber_ids: Iterable[int], mailing_list: MailingList) ->
     fields = mailing_list.merge_fields
     # Plain tuples: a model instance a reader costs more than composing his mail.
     people = Subscriber.objects.filter(pk__in=list(subscriber_ids)).order_by("pk")
+    columns = ("pk", "email", "name", "attributes") if fields else ("pk", "email", "name")
     return [
         Recipient(
             subscriber_id,
             wire_address(email),
-            {**{field: str(attributes.get(field) or "") for field in fields}, "name": name, "email": email},
+            {**{field: str(attributes[0].get(field) or "") for field in fields}, "name": name, "email": email},
         )
-        for subscriber_id, email, name, attributes in people.values_list("pk", "email", "name", "attributes")
+        for subscriber_id, email, name, *attributes in people.values_list(*columns)
     ]
 
 
