@@ -8,7 +8,13 @@ from __future__ import annotations
 import asyncio
 import sys
 
-_REPLIES = {b"MAIL": b"250 ok\r\n", b"RCPT": b"250 ok\r\n", b"RSET": b"250 ok\r\n", b"NOOP": b"250 ok\r\n"}
+_REPLIES = {
+    b"HELO": b"250 sink\r\n",
+    b"MAIL": b"250 ok\r\n",
+    b"RCPT": b"250 ok\r\n",
+    b"RSET": b"250 ok\r\n",
+    b"NOOP": b"250 ok\r\n",
+}
 
 
 class Sink(asyncio.Protocol):
@@ -17,6 +23,7 @@ class Sink(asyncio.Protocol):
     def __init__(self) -> None:
         self.pending = b""
         self.in_body = False
+        self.is_leaving = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -43,6 +50,8 @@ class Sink(asyncio.Protocol):
             answers.append(self.answer(line[:4].upper()))
         if answers:
             self.transport.write(b"".join(answers))
+        if self.is_leaving:
+            self.transport.close()
 
     def answer(self, verb: bytes) -> bytes:
         if verb == b"EHLO":
@@ -51,7 +60,7 @@ class Sink(asyncio.Protocol):
             self.in_body = True
             return b"354 go\r\n"
         if verb == b"QUIT":
-            self.transport.close()
+            self.is_leaving = True
             return b"221 bye\r\n"
         return _REPLIES.get(verb, b"502 no\r\n")
 

@@ -49,7 +49,7 @@ class _Fields:
     before_dot: bool
 
     def fill(self, filled: Mapping[Slot, bytes], *, stuffed: bool) -> bytes:
-        value = b"".join([filled[slot] for slot in self.slots])
+        value = filled[self.slots[0]] if len(self.slots) == 1 else b"".join([filled[slot] for slot in self.slots])
         if stuffed and self.at_line_start and (value.startswith(b".") or (not value and self.before_dot)):
             return b"." + value
         return value

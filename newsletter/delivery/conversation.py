@@ -146,6 +146,8 @@ class Conversation:
         _check_open(rcpt)
         data = yield None
         assert data is not None
+        if mail.code == rcpt.code == 250 and data.code == 354:  # as it nearly always is
+            return None
         _check_open(data)
         _check_sender(mail)
         for reply, kind in ((mail, 2), (rcpt, 2), (data, 3)):

@@ -206,6 +206,12 @@ class SmtpSession:
 
     def next_reply(self) -> Reply | None:
         """The next whole reply of what has come; None when there is none yet. Raises ConnectionLostError for other talk."""
+        pending = self._pending
+        if (
+            pending[3:4] == b" " and pending[:3].isdigit() and (end := pending.find(b"\n")) > 0
+        ):  # one line, as nearly all are
+            self._pending = pending[end + 1 :]
+            return Reply(int(pending[:3]), pending[4:end].rstrip(b"\r").decode("utf-8", "replace"))
         lines: list[str] = []
         start = 0
         while (end := self._pending.find(b"\n", start)) >= 0:
