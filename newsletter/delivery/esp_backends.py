@@ -7,6 +7,7 @@ Anymail has no place for the second and third (15.0): what it makes of a message
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -75,19 +76,23 @@ class WireAddress:
 
 def open_backend(esp: str, timeout_seconds: float) -> Any:
     """Anymail's backend of this provider, its session open: close it. Raises Anymail's configuration errors."""
-    module = import_module(f"anymail.backends.{esp}")
     options: dict[str, Any] = {"ignore_recipient_status": True}  # refused readers are read from the status, not raised
     if esp == "amazon_ses":
         options["client_params"] = _ses_client(timeout_seconds)
     else:
         options["timeout"] = timeout_seconds
-    backend_class = module.EmailBackend
-    if esp in _PAYLOADS:
-        payload_class = type("Payload", (_OurPayload, getattr(module, _PAYLOADS[esp])), {"esp": esp})
-        backend_class = type("Backend", (_OurBackend, module.EmailBackend), {"payload_class": payload_class})
-    backend = backend_class(**options)
+    backend = _backend_class(esp)(**options)
     backend.open()
     return backend
+
+
+@cache
+def _backend_class(esp: str) -> Any:
+    module = import_module(f"anymail.backends.{esp}")
+    if esp not in _PAYLOADS:
+        return module.EmailBackend
+    payload_class = type("Payload", (_OurPayload, getattr(module, _PAYLOADS[esp])), {"esp": esp})
+    return type("Backend", (_OurBackend, module.EmailBackend), {"payload_class": payload_class})
 
 
 def _ses_client(timeout_seconds: float) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from email.utils import formataddr
+from email.utils import quote
 from enum import Enum
 from typing import Any
 
@@ -68,7 +68,7 @@ def build_message(template: MergeTemplate, letters: list[Letter], key: str) -> A
     message = AnymailMessage(
         subject=template.subject,
         body=template.text,
-        from_email=formataddr((name, address)),
+        from_email=mailbox(name, address),
         reply_to=[template.reply_to] if template.reply_to else None,
         headers=dict(template.headers),
     )
@@ -93,6 +93,11 @@ def build_message(template: MergeTemplate, letters: list[Letter], key: str) -> A
     if profile.idempotency:
         _put_key(message, profile, key)
     return message
+
+
+def mailbox(name: str, address: str) -> str:
+    """A sender as text: providers encode names themselves, and would show one that is encoded already as it stands."""
+    return f'"{quote(name)}" <{address}>' if name else address
 
 
 def call_provider(backend: Any, message: Any, *, is_repeated: bool) -> CallResult:
@@ -210,7 +215,7 @@ def _read_error(error: Any, message: Any, *, is_repeated: bool) -> CallResult:
         return CallResult(Answer.REFUSED, words=words)
     if 400 <= status < 500 and status != 408:
         return CallResult(Answer.CLOSED, words=words)
-    return CallResult(Answer.UNKNOWN, words=words)
+    return CallResult(Answer.UNKNOWN, words=words, retry_after=_retry_after(response))
 
 
 def _status_of(response: Any) -> int | None:

@@ -123,8 +123,10 @@ class Merging:
                 return ended
             start += len(chunk.letters)
             size = 1 if self.suspects else min(most, 2 * size)
-        if self.suspects:  # the batch ends and nobody was taken: it is not known to be the readers
+        if self.suspects and start >= len(recipients):  # nobody was taken: it is not known to be the readers
             return self._close_issue(self.suspects[-1][1])
+        if self.suspects:  # stopped before it was known: they wait
+            self._take_back()
         return Ended()
 
     def _most_at_once(self) -> int:
@@ -241,7 +243,7 @@ class Merging:
                 return self._ask_later(result)
             case Answer.UNKNOWN | Answer.MISMATCHED:
                 self._settle_unknown(chunk)
-                return Ended(result.words or UNANSWERED)
+                return Ended(result.words or UNANSWERED, pause_seconds=result.retry_after)
             case Answer.REFUSED:
                 return self._settle_refused(chunk, result.words)
             case Answer.LATER:

@@ -75,14 +75,14 @@ def call_each(
     at_once: int,
     is_proven: bool,
     seconds: float,
-    while_waiting: Callable[[], None],
+    while_waiting: Callable[[], object],
     may_go_on: Callable[[], bool],
 ) -> CallResult:
     """Calls for each letter, and gives the fates of those who were reached; the others wait. Ends early at a refusal of us all.
 
-    `seconds` without any answer end it, too: the calls under way are then uncertain. `is_proven` says that the provider has taken
-    others of the issue, so that what it refuses is a reader's affair. `may_go_on` is asked at every answer: another worker may have
-    been told to wait.
+    `seconds` without any answer end it, too: the calls under way are then uncertain. So does `while_waiting` by giving False: those
+    are waited for. `is_proven` says that the provider has taken others of the issue, so that what it refuses is a reader's affair.
+    `may_go_on` is asked at every answer: another worker may have been told to wait.
     """
     calls = _Round(letters, is_proven=is_proven)
     calls.running = min(at_once, len(letters))
@@ -96,16 +96,17 @@ def call_each(
     return _sum_up(calls)
 
 
-def _watch(calls: _Round, seconds: float, while_waiting: Callable[[], None], may_go_on: Callable[[], bool]) -> None:
+def _watch(calls: _Round, seconds: float, while_waiting: Callable[[], object], may_go_on: Callable[[], bool]) -> None:
     """Waits until every thread has ended, or none has answered for so long."""
     heard_at = waited_at = time.monotonic()
-    count = 0
+    glance, count = min(1.0, seconds / 10), 0
     while calls.running and time.monotonic() - heard_at < seconds:
-        calls.wait(seconds / 10)
+        calls.wait(glance)
         now = time.monotonic()
-        if now - waited_at >= seconds / 10:
-            while_waiting()
+        if now - waited_at >= glance:
             waited_at = now
+            if while_waiting() is False:
+                calls.end()  # the calls under way are waited for
         if len(calls.results) > count:
             count, heard_at = len(calls.results), now
             if not may_go_on():
@@ -133,6 +134,6 @@ def _sum_up(calls: _Round) -> CallResult:
     if refusal and not calls.is_proven:  # not one was taken: it is not known to be the readers
         told = {address: one for address, one in fates.items() if one[0] is not Fate.REFUSED}
         return CallResult(Answer.CLOSED, told, refusal)
-    if ending.answer is Answer.TAKEN and calls.taken < len(calls.letters):  # ended by may_go_on
+    if ending.answer is Answer.TAKEN and calls.taken < len(calls.letters):
         return CallResult(Answer.LATER, fates)
     return CallResult(ending.answer, fates, ending.words, ending.retry_after)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import smtplib
-from email.utils import formataddr, make_msgid
+from email.utils import make_msgid
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from newsletter.delivery import breaker
 from newsletter.delivery.compose import one_line
 from newsletter.delivery.email_url import ProviderSettings
-from newsletter.delivery.esp_call import send_by_api
+from newsletter.delivery.esp_call import mailbox, send_by_api
 from newsletter.delivery.fates import NotTakenError
 from newsletter.delivery.providers import open_providers
 from newsletter.models import Issue
@@ -134,7 +134,7 @@ def _hand_over(message: EmailMultiAlternatives, provider: ProviderSettings) -> N
 
 
 def _sender(mailing_list: MailingList) -> str:
-    return formataddr((one_line(mailing_list.from_name), wire_address(mailing_list.from_email)))
+    return mailbox(one_line(mailing_list.from_name), wire_address(mailing_list.from_email))
 
 
 def _message_id(mailing_list: MailingList) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import Count
+from django.db.models import Count, F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -121,6 +121,13 @@ def _find_batch_obstacles(issue: Issue, now: datetime) -> Iterator[str]:
             "%(count)d batches belong to %(name)s, which EMAIL_URL no longer names. Name it again, and they go on.",
             count,
         ) % {"count": count, "name": name}
+    in_doubt = pending.exclude(call_key="").filter(position__lt=F("reserved")).count()
+    if in_doubt:
+        yield ngettext(
+            "%(count)d batch is in doubt: its provider did not answer, and is asked again by the call's key.",
+            "%(count)d batches are in doubt: their provider did not answer, and is asked again by each call's key.",
+            in_doubt,
+        ) % {"count": in_doubt}
     silent_since = now - timedelta(seconds=_SILENCE_SECONDS)
     if submitting.filter(lease_until__lt=silent_since).exists():
         yield _("A worker died in the middle of a batch and nobody has swept it. Is the clock running?")

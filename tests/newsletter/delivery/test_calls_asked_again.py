@@ -11,6 +11,7 @@ from django.conf import LazySettings
 from newsletter.delivery import lifecycle, merging, recovery, sender
 from newsletter.delivery.accounts import count_outcomes
 from newsletter.delivery.esp_call import CallResult
+from newsletter.management.standing import as_text, read_standing
 from newsletter.models import Batch, Issue
 from subscribers.models import Subscriber
 from subscribers.unsubscribing import unsubscribe
@@ -47,6 +48,7 @@ def test_a_call_in_doubt_goes_again_with_its_key_and_nobody_is_uncertain(
     send_all(issue)
     assert states(issue) == (0, 0, 4)
     assert recovery.finish_issues() == []
+    assert "1 batch is in doubt: its provider did not answer" in as_text(read_standing(issue))
     assert seconds_to_retry(issue) <= 5
     due_now(issue)
     send_all(issue)
@@ -224,3 +226,12 @@ def test_a_zombies_answer_is_not_believed(
     send_all(issue)
     assert states(issue) == (3, 0, 0)
     assert provider.counts() == dict.fromkeys(addresses(issue), 1)
+
+
+def test_a_call_in_doubt_waits_as_long_as_the_provider_asks(provider: FakeProvider, settings: LazySettings) -> None:
+    use_provider(settings, "resend")
+    issue = make_sending_issue(2)
+    provider.faults.append(Fault(accepts=True, status=503, headers={"Retry-After": "40"}))
+    send_all(issue)
+    assert 35 < seconds_to_retry(issue) <= 40
+    assert states(issue) == (0, 0, 2)

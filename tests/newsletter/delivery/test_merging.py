@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from urllib.request import urlopen
 
 import pytest
 from django.conf import LazySettings
 
-from newsletter.delivery import recovery
+from newsletter.delivery import merging, recovery
 from newsletter.delivery.accounts import count_outcomes
 from newsletter.delivery.email_url import PROVIDER_KEYS
 from newsletter.delivery.providers import PROFILES
@@ -113,6 +115,35 @@ def test_a_chunk_is_as_large_as_the_provider_takes(
     assert set(provider.counts().values()) == {1}
 
 
+@pytest.mark.parametrize("esp", sorted(DIALECTS))
+def test_a_korean_sender_is_handed_over_as_it_is_read(esp: str, provider: FakeProvider, settings: LazySettings) -> None:
+    use_provider(settings, esp)
+    issue = make_sending_issue(1)
+    type(issue.mailing_list).objects.update(from_name='아침 "소식", 매일')
+    send_all(issue)
+    call = provider.calls[0]
+    said = call.body.decode() if esp == "mailgun" else json.dumps(json.loads(call.body), ensure_ascii=False)
+    if esp == "brevo":  # Anymail encodes a name with signs for Brevo, which would drop it
+        assert "=?utf-8?" in said
+    else:
+        assert "아침 " in said
+        assert "=?utf-8?" not in said
+
+
+def test_a_stop_before_it_is_known_whose_fault_it_is_leaves_the_issue_alone(
+    provider: FakeProvider, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_provider(settings, "mailgun")
+    issue = make_sending_issue(2)
+    provider.refused = addresses(issue)
+    monkeypatch.setattr(merging, "must_stop", lambda _issue_id: len(provider.calls) >= 2)
+    send_all(issue)
+    issue.refresh_from_db()
+    assert issue.status == Issue.Status.SENDING
+    assert count_outcomes(issue.pk).waiting == 2
+    assert Batch.objects.get(issue=issue).reserved == 0
+
+
 def test_a_message_id_of_ours_is_the_same_on_every_attempt_where_the_provider_sends_it(
     provider: FakeProvider, settings: LazySettings
 ) -> None:
@@ -176,3 +207,14 @@ def test_finished_texts_of_a_long_issue_go_in_smaller_calls(provider: FakeProvid
     assert len(provider.calls) == 3
     assert max(len(call.body) for call in provider.calls) < 11_000_000
     assert provider.counts() == dict.fromkeys(addresses(issue), 1)
+
+
+def test_the_fake_takes_its_orders_from_other_processes_too(provider: FakeProvider, settings: LazySettings) -> None:
+    orders = json.dumps([{"accepts": True, "how": "hang_up"}, None]).encode()
+    urlopen(f"{provider.url}/faults", orders).close()
+    use_provider(settings, "mailgun")
+    issue = make_sending_issue(2)
+    send_all(issue)
+    with urlopen(f"{provider.url}/counts") as answer:
+        assert json.load(answer) == dict.fromkeys(addresses(issue), 1)
+    assert count_outcomes(issue.pk).uncertain == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.urls import clear_url_caches, set_urlconf
 
 import config.urls
 import newsletter.urls
-from newsletter.delivery import claims, merging, recovery, sender
+from newsletter.delivery import claims, merging, recovery, sender, single_calls
 from newsletter.delivery.esp_call import CallResult
 from newsletter.models import Delivery
 from newsletter.tracking.fold import fold_engagement
@@ -75,6 +76,27 @@ def test_one_unanswered_call_among_single_ones_costs_one_reader(
     due_now(issue)
     send_all(issue)
     assert states(issue) == (5, 1, 0)
+    assert provider.counts() == dict.fromkeys(addresses(issue), 1)
+
+
+def test_who_watches_single_calls_may_end_them_and_nobody_is_lost(
+    provider: FakeProvider, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_provider(settings, "postal")
+    settings.API_CONNECTIONS = 1
+    issue = make_sending_issue(6)
+    each, took = merging.call_each, single_calls._Round._take
+    monkeypatch.setattr(merging, "call_each", lambda *a, **named: each(*a, **named | {"while_waiting": lambda: False}))
+    # The watcher glances ten times a second; the third letter waits until it has.
+    over = single_calls._Round.end
+    seen = threading.Event()
+    monkeypatch.setattr(single_calls._Round, "end", lambda calls: (over(calls), seen.set())[0])
+    monkeypatch.setattr(single_calls._Round, "_take", lambda calls: (calls.taken == 2 and seen.wait(5), took(calls))[1])
+    sender.send_batch(batch_of(issue).pk)
+    assert states(issue) == (2, 0, 4)
+    monkeypatch.undo()
+    send_all(issue)
+    assert states(issue) == (6, 0, 0)
     assert provider.counts() == dict.fromkeys(addresses(issue), 1)
 
 
