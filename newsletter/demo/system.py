@@ -157,6 +157,14 @@ class System:
         """Starts the killed process again; returns when the web server answers."""
         self.start()
 
+    def revive(self) -> list[str]:
+        """Starts again what has ended by itself, as docker compose's `restart: unless-stopped` does; gives the names."""
+        ended = [name for name, process in self._processes.items() if process.poll() is not None]
+        for name in ended:
+            del self._processes[name]
+            self._start(name)
+        return ended
+
     def freeze(self, name: str) -> None:
         """SIGSTOP: the process and its children stand still, their connections stay open."""
         _signal_group(self._processes[name], signal.SIGSTOP)
