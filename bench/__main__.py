@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import rendering_speed, smtp_speed
+from bench import merge_speed, rendering_speed, smtp_speed
 from bench.ground import django_on_throwaway_data
 
 
@@ -10,6 +10,7 @@ def main() -> None:
     """Runs the measurements on throw-away data, one after the other."""
     with django_on_throwaway_data():
         smtp_speed.run()
+        merge_speed.run()
         rendering_speed.run()
 
 

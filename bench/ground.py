@@ -12,10 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from newsletter.demo.system import find_free_port
 
 ROOT = Path(__file__).resolve().parent.parent
+MESSAGE_BYTES = 50_000
 WORD = "오늘의 소식을 전합니다. 새로운 기술과 사람들의 이야기를 모았습니다. "
 
 
@@ -31,7 +33,7 @@ def running_sink() -> Iterator[tuple[int, str]]:
         command, name = [sys.executable, "-m", "bench.sink", str(port)], "bench/sink.py"
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _wait_for(port, process)
+        wait_for(port, process)
         yield port, name
     finally:
         process.terminate()
@@ -97,7 +99,83 @@ def mixed_markdown(size_bytes: int) -> str:
     return "".join(parts)
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def bench_issue(readers: int) -> tuple[Any, int]:
+    """(issue, octets of its mail) of about MESSAGE_BYTES, with that many confirmed readers."""
+    from django.utils import timezone
+
+    from newsletter.models import Issue
+    from newsletter.rendering.render import save_render
+    from subscribers.addresses import fingerprint
+    from subscribers.models import MailingList, Subscriber, Subscription
+
+    mailing_list = MailingList.objects.create(
+        slug=f"bench-{time.monotonic_ns()}",
+        name="아침 소식",
+        from_name="아침 소식",
+        from_email="news@news.example.org",
+        language="ko",
+    )
+    addresses = [f"reader{number}@{mailing_list.slug}.example.net" for number in range(readers)]
+    people = Subscriber.objects.bulk_create(
+        [Subscriber(email=a, fingerprint=fingerprint(a), name=f"독자 {a[6:10]}") for a in addresses]
+    )
+    now = timezone.now()
+    Subscription.objects.bulk_create(
+        [
+            Subscription(
+                mailing_list=mailing_list, subscriber=p, status="confirmed", requested_at=now, confirmed_at=now
+            )
+            for p in people
+        ]
+    )
+    body = '안녕하세요 {{ name|default:"독자" }}님.\n\n'
+    issue = Issue(
+        mailing_list=mailing_list,
+        slug=mailing_list.slug,
+        subject="오늘의 소식: 빠르게",
+        language="ko",
+        body_markdown="",
+    )
+    low, high = 2_000, 60_000  # the Markdown whose rendered mail comes nearest to the wanted size
+    while high - low > 500:
+        middle = (low + high) // 2
+        issue.body_markdown = body + korean_markdown(middle)
+        issue.save()
+        rendered = save_render(issue)
+        size = len(rendered.html.encode()) + len(rendered.text.encode())
+        low, high = (middle, high) if size < MESSAGE_BYTES else (low, middle)
+    return Issue.objects.select_related("mailing_list").get(pk=issue.pk), size
+
+
+def make_copy(issue: Any) -> Any:
+    """A fresh copy of the issue, due now."""
+    from django.db.models.functions import Now
+
+    from newsletter.models import Issue
+
+    copy = Issue.objects.get(pk=issue.pk)
+    copy.pk, copy.slug, copy.status, copy.scheduled_at = None, f"copy-{time.monotonic_ns()}", "scheduled", Now()
+    copy._state.adding = True
+    copy.save()
+    return copy
+
+
+def send_copy(issue: Any) -> None:
+    """A fresh copy of the issue: freeze, cut, claim, submit, finish."""
+    from newsletter.delivery import preparing, recovery, sender
+
+    copy = make_copy(issue)
+    preparing.prepare_issue(copy.pk)
+    while batch_ids := recovery.batches_to_ring(copy.pk):
+        for batch_id in batch_ids:
+            sender.send_batch(batch_id)
+    finished = recovery.finish_issues()
+    if finished != [copy.pk]:
+        raise SystemExit(f"The issue did not end: {finished}")
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Returns once something listens there; ends the bench if the process has ended."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         if process.poll() is not None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import json
 import os
 import zoneinfo
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
 
 import environ
+
+from newsletter.delivery.email_url import ProviderSettings, read_email_url
 
 # WAL alone gave 565 "database is locked" of 1,200 writes by several processes; IMMEDIATE transactions gave none.
 # synchronous=FULL: a checkpoint says which mails may have left, so it must survive a power cut, not only a kill.
@@ -34,19 +36,6 @@ WEBHOOK_PROOFS = {
 }
 WEBHOOK_SECRET = "WEBHOOK_SECRET"  # noqa: S105  (a setting's name)
 WEBHOOKS_BY_SECRET = {"amazon_ses", "brevo", "mailjet", "mailtrap", "postmark", "sparkpost"}
-
-
-@dataclass(frozen=True, slots=True)
-class EmailSettings:
-    """Where mail goes: `provider` is "inbox" or "smtp"."""
-
-    provider: str
-    host: str = "127.0.0.1"
-    port: int = 25
-    user: str = ""
-    password: str = ""
-    starttls: bool = False
-    tls: bool = False
 
 
 def is_loopback(host: str) -> bool:
@@ -168,36 +157,13 @@ class CheckedEnv:
             self.wrong.append(f"{name} is not a redis:// address. Leave it empty for the embedded default.")
         return raw
 
-    def email(self, name: str, *, debug: bool) -> EmailSettings:
-        """Where mail goes: inbox:, smtp:// or smtps://."""
+    def providers(self, name: str, anymail: dict[str, Any], *, debug: bool) -> tuple[ProviderSettings, ...]:
+        """Where mail goes: one address, or several separated by white space; the built-in inbox where they cannot be used."""
         raw = self.text(name, default="inbox:" if debug else "")
-        if not raw:
-            self.wrong.append(f"{name} is not set. Write smtp://user:password@host:587/?tls, or inbox: for a trial.")
-            return EmailSettings("inbox")
-        try:
-            parts = urlsplit(raw)
-            port = parts.port
-        except ValueError:
-            self.wrong.append(f"{name} has no usable host and port. Write smtp://user:password@host:587/?tls.")
-            return EmailSettings("inbox")
-        match parts.scheme:
-            case "inbox":
-                return EmailSettings("inbox", port=self.number("INBOX_SMTP_PORT", default=8025, low=1, high=65535))
-            case "smtp" | "smtps" if parts.hostname:
-                tls = parts.scheme == "smtps"
-                starttls = "tls" in parse_qs(parts.query, keep_blank_values=True)
-                return EmailSettings(
-                    "smtp",
-                    host=parts.hostname,
-                    port=port or (465 if tls else 587 if starttls else 25),
-                    user=unquote(parts.username or ""),
-                    password=unquote(parts.password or ""),
-                    starttls=starttls and not tls,
-                    tls=tls,
-                )
-            case _:
-                self.wrong.append(f'{name} starts with "{parts.scheme}:". Write smtp://host, smtps://host or inbox:.')
-                return EmailSettings("inbox")
+        inbox_port = self.number("INBOX_SMTP_PORT", default=8025, low=1, high=65535)
+        providers, wrong = read_email_url(raw, anymail, inbox_port)
+        self.wrong += [f"{name} {sentence}" for sentence in wrong]
+        return providers or (ProviderSettings("inbox", port=inbox_port),)
 
     def anymail(self) -> dict[str, Any]:
         """Anymail's settings: ANYMAIL_MAILGUN_API_KEY becomes MAILGUN_API_KEY; a JSON object stays one."""
@@ -223,4 +189,9 @@ class CheckedEnv:
                 self.wrong.append(
                     f"{name} names {provider}, but {ANYMAIL_PREFIX}{proof} is not set: anybody could send its events."
                 )
+        if "resend" in providers and anymail.get("RESEND_SIGNING_SECRET") and importlib.util.find_spec("svix") is None:
+            self.wrong.append(
+                f"{name} names resend, and its signature needs the package svix. Run .venv/bin/uv pip install svix, or "
+                f"set {ANYMAIL_PREFIX}{WEBHOOK_SECRET} in place of {ANYMAIL_PREFIX}RESEND_SIGNING_SECRET."
+            )
         return providers

@@ -46,16 +46,14 @@ REDIS_URL = env.redis_url("REDIS_URL")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- how mail leaves --------------------------------------------------------------------------------------------------
-# EMAIL_URL: inbox: (the built-in inbox), smtp://user:password@host:587/?tls, or smtps://...
-EMAIL = env.email("EMAIL_URL", debug=DEBUG)
-EMAIL_BACKEND = (
-    "django.core.mail.backends.smtp.EmailBackend"  # of single mails; issues go by newsletter/delivery/smtp.py
-)
-EMAIL_HOST, EMAIL_PORT = EMAIL.host, EMAIL.port
-EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL.user, EMAIL.password
-EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL.starttls, EMAIL.tls
-EMAIL_TIMEOUT = 30  # seconds a confirmation mail may hang before its task is tried again
 ANYMAIL = env.anymail()  # every ANYMAIL_<NAME> variable, by its Anymail name
+# EMAIL_URL: inbox: (the built-in inbox), smtp://user:password@host:587/?tls, smtps://..., provider:mailgun; several share the
+# mail by ?weight=
+PROVIDERS = env.providers("EMAIL_URL", ANYMAIL, debug=DEBUG)
+EMAIL = PROVIDERS[0]
+# Single mails choose their provider themselves (delivery/transactional.py); this is the way of those that go by SMTP.
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_TIMEOUT = 30  # seconds a confirmation mail may hang before its task is tried again
 WEBHOOK_PROVIDERS = env.webhook_providers("WEBHOOK_PROVIDERS", ANYMAIL)  # whose webhooks /hooks/<provider>/ takes
 
 # --- delivery: numbers with their units -------------------------------------------------------------------------------
@@ -64,6 +62,8 @@ SMTP_CONNECTIONS = env.number("SMTP_CONNECTIONS", default=4, low=1, high=50)  # 
 # Recipients that may be on the wire at once, so also the most that a kill can leave uncertain of each batch under way.
 SMTP_WINDOW = env.number("SMTP_WINDOW", default=40, low=1, high=1000)
 SMTP_TIMEOUT_SECONDS = env.number("SMTP_TIMEOUT_SECONDS", default=60, low=1, high=900)
+# Seconds from the first to the last byte of a provider's answer; a batch's lease is renewed meanwhile.
+API_TIMEOUT_SECONDS = env.number("API_TIMEOUT_SECONDS", default=60, low=1, high=600)
 LEASE_SECONDS = env.number("LEASE_SECONDS", default=60, low=2, high=3600)  # a batch unheard of for so long is swept
 TICK_SECONDS = env.number("TICK_SECONDS", default=5, low=1, high=60)  # how often the clock reads the database
 # Opens and clicks wait so long before they are folded: a scanner's burst (tracking/bots.py) must be seen whole.

@@ -27,7 +27,7 @@ from django.utils.translation import gettext as _
 from waitress.server import create_server
 from waitress.wasyncore import close_all
 
-from newsletter.delivery import recovery, sender
+from newsletter.delivery import recovery, stopping
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class Embedded:
     def stop(self) -> bool:
         """Ends workers, clock and web server; False when a thread did not end in time (its batch is then swept at the next start)."""
         self.stopping.set()
-        sender.request_stop()
+        stopping.request_stop()
         _tell_workers(os.EX_OK)
         if self._web is not None:
             self._stop_web()

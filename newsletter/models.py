@@ -145,6 +145,12 @@ class Batch(models.Model):
     rung_at = models.DateTimeField(null=True, blank=True)  # when a doorbell for it was last put in the queue
     provider = models.CharField(max_length=40, blank=True)
     provider_message_id = models.CharField(max_length=200, blank=True)
+    # The call to a provider with idempotency keys whose answer is not known: it covers the readers between position and reserved.
+    call_key = models.CharField(max_length=64, blank=True)
+    call_digest = models.CharField(
+        max_length=64, blank=True
+    )  # of its content: only the very same may be submitted again
+    call_until = models.DateTimeField(null=True, blank=True)  # until when the provider knows the key again
     error = models.CharField(max_length=500, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 

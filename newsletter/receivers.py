@@ -13,7 +13,7 @@ from newsletter import tasks
 from newsletter.tracking.buffer import push
 from newsletter.tracking.intake import Feedback, find_delivery
 from newsletter.tracking.providers_words import bounce_class
-from newsletter.tracking.reputation import apply_feedback, note_unsubscribed
+from newsletter.tracking.reputation import apply_feedback, note_unsubscribed, settle_uncertain
 from subscribers.models import Subscription
 from subscribers.signals import opt_in_requested, unsubscribed
 
@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 # Opens and clicks are measured by our own links; a provider's tracking would count them twice.
 _REPUTATION = {EventType.BOUNCED, EventType.REJECTED, EventType.COMPLAINED, EventType.UNSUBSCRIBED, EventType.DEFERRED}
+
+# Says only that the provider has taken the mail: all that Mandrill tells before an open.
+_TAKEN = {EventType.QUEUED, EventType.SENT}
 
 
 @receiver(tracking)
@@ -35,6 +38,7 @@ def on_tracking_event(event: AnymailTrackingEvent, esp_name: str, **kwargs: Any)
         metadata=dict(event.metadata or {}),
         at=event.timestamp,
         bounce_class=bounce_class(esp_name, event.esp_event, kind, str(event.mta_response or "")),
+        tags=tuple(str(tag) for tag in event.tags or ()),
         detail=_without_address(str(event.mta_response or event.description or ""), event.recipient),
     )
     if kind in _REPUTATION:
@@ -43,6 +47,10 @@ def on_tracking_event(event: AnymailTrackingEvent, esp_name: str, **kwargs: Any)
         named = find_delivery(feedback)
         if named is not None:
             push("delivered", *named, at=feedback.at or timezone.now())
+    elif kind in _TAKEN:
+        named = find_delivery(feedback)
+        if named is not None:
+            settle_uncertain(*named)
 
 
 @receiver(opt_in_requested)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from subscribers.tokens import TOKEN_LENGTH, read_pair, sign_pair
 
 __all__ = [
+    "METADATA_KEY",
     "TOKEN_LENGTH",
     "message_token",
     "personal_token",
@@ -18,6 +19,8 @@ __all__ = [
     "read_web_token",
     "web_token",
 ]
+
+METADATA_KEY = "sosik"  # where a call to a provider puts the message token, and its webhooks give it back
 
 
 def personal_token(issue_id: int, subscriber_id: int) -> str:

@@ -17,6 +17,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("desk/", include("newsletter.desk.urls")),
     path("hooks/", include((provider_hooks(), "anymail"))),
 ]
-if settings.EMAIL.provider == "inbox":
+if settings.EMAIL.kind == "inbox":
     urlpatterns.append(path("", include("newsletter.demo.urls")))
 urlpatterns.append(path("", include("newsletter.public.urls")))  # last: a list's slug matches nearly everything

@@ -208,26 +208,58 @@ def test_an_smtp_address_says_port_and_encryption(
 ) -> None:
     bare.setenv("EMAIL_URL", raw)
     env = CheckedEnv()
-    found = env.email("EMAIL_URL", debug=False)
+    (found,) = env.providers("EMAIL_URL", {}, debug=False)
     assert (found.host, found.port, found.starttls, found.tls) == ("mail.example.com", port, starttls, tls)
     assert env.wrong == []
 
 
 def test_a_password_with_signs_of_its_own_is_written_percent_encoded(bare: pytest.MonkeyPatch) -> None:
     bare.setenv("EMAIL_URL", "smtp://news%40example.com:p%40ss%3Aword%2F@mail.example.com")
-    found = CheckedEnv().email("EMAIL_URL", debug=False)
+    (found,) = CheckedEnv().providers("EMAIL_URL", {}, debug=False)
     assert (found.user, found.password) == ("news@example.com", "p@ss:word/")
 
 
 @pytest.mark.parametrize(
-    "raw", ["smtp:", "smtp://", "mail.example.com", "provider:mailgun", "smtp://mail.example.com:port"]
+    ("raw", "words"),
+    [
+        ("smtp:", 'starts with "smtp:". Write smtp://host'),
+        ("smtp://", 'starts with "smtp:". Write smtp://host'),
+        ("mail.example.com", 'starts with ":"'),
+        ("smtp://mail.example.com:port", "has no usable host and port"),
+        ("provider:mailgun", "ANYMAIL_MAILGUN_API_KEY is not set"),
+        ("provider:mailjet", "ANYMAIL_MAILJET_API_KEY and ANYMAIL_MAILJET_SECRET_KEY is not set"),
+        ("provider:sendgrid", "not known here. Known are amazon_ses, brevo"),
+        ("smtp://a.example.com smtp://b.example.com", 'names "smtp" twice. Give one of them another name'),
+        ("inbox: smtp://a.example.com", "The built-in inbox stands alone"),
+        ("smtp://a.example.com/?weight=0", "has weight=0. Write a whole number from 1 to 1000"),
+        ("smtp://a.example.com/?per_day=many", "has per_day=many"),
+        ("smtp://a.example.com/?name=A+B", 'has the name "A B"'),
+        ("smtp://a.example.com/?speed=9", 'has an option "speed". Known are name, tls'),
+        ("smtp://good.example.com pop3://u:hunter2@b.example.com", "has a mistake in its address 2: it starts"),
+    ],
 )
-def test_a_mail_address_that_leads_nowhere_is_refused(bare: pytest.MonkeyPatch, raw: str) -> None:
+def test_a_mail_address_that_leads_nowhere_is_refused_and_says_why(
+    bare: pytest.MonkeyPatch, raw: str, words: str
+) -> None:
     bare.setenv("EMAIL_URL", raw)
     env = CheckedEnv()
-    env.email("EMAIL_URL", debug=False)
+    env.providers("EMAIL_URL", {}, debug=False)
     assert len(env.wrong) == 1
     assert env.wrong[0].startswith("EMAIL_URL ")
+    assert words in env.wrong[0]
+    assert "hunter2" not in env.wrong[0]
+
+
+def test_several_addresses_share_the_mail_by_weight_and_keep_to_their_limits(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv(
+        "EMAIL_URL", "provider:mailgun?weight=3&per_day=50000\n smtp://mail.example.com/?tls&name=own&per_second=5"
+    )
+    env = CheckedEnv()
+    first, second = env.providers("EMAIL_URL", {"MAILGUN_API_KEY": "key"}, debug=False)
+    assert env.wrong == []
+    assert (first.kind, first.esp, first.name, first.weight, first.per_day) == ("api", "mailgun", "mailgun", 3, 50_000)
+    assert (second.kind, second.name, second.starttls, second.port) == ("smtp", "own", True, 587)
+    assert (second.weight, second.per_second, second.per_day) == (1, 5, 0)
 
 
 def test_sqlite_is_opened_so_that_several_processes_can_write(bare: pytest.MonkeyPatch) -> None:
@@ -258,6 +290,8 @@ def test_anymail_settings_lose_their_prefix_and_json_stays_json(bare: pytest.Mon
         ("mailgun", {}, False),
         ("mailgun", {"MAILGUN_WEBHOOK_SIGNING_KEY": "key"}, True),
         ("mailgun", {"WEBHOOK_SECRET": "user:word"}, True),
+        ("resend", {"RESEND_SIGNING_SECRET": "whsec_x"}, False),  # without the package that checks it
+        ("resend", {"WEBHOOK_SECRET": "user:word"}, True),
         ("postmark", {}, False),
         ("postmark", {"WEBHOOK_SECRET": "user:word"}, True),
         ("nobody", {"WEBHOOK_SECRET": "user:word"}, False),

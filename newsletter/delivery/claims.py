@@ -31,6 +31,7 @@ class Claim:
     issue_id: int
     number: int
     fence: int
+    provider: str
     position: int  # the subscriber id up to which the batch was settled when it was claimed
     errors_count: int
 
@@ -40,16 +41,24 @@ def from_now(seconds: float) -> ExpressionWrapper[CombinedExpression]:
     return ExpressionWrapper(Now() + timedelta(seconds=seconds), output_field=DateTimeField())
 
 
-def claim_batch(batch_id: int) -> Claim | None:
-    """Takes a pending batch of an issue that is being sent; of several workers exactly one gets it."""
+def claim_batch(batch_id: int, provider: str) -> Claim | None:
+    """Takes a pending batch of an issue that is being sent, for this provider; of several workers exactly one gets it.
+
+    A batch stays with the provider that was the first to claim it: only that one knows what it has taken of it.
+    """
     # EXISTS, not a join: Django would turn a join into `id IN (subquery)`, which PostgreSQL does not check again for the
     # second of two racing workers, and both would hold the batch.
     is_sending = Exists(Issue.objects.filter(pk=OuterRef("issue_id"), status=Issue.Status.SENDING))
     with transaction.atomic():
         claimed = Batch.objects.filter(
-            Q(retry_at__isnull=True) | Q(retry_at__lte=Now()), is_sending, pk=batch_id, status=Batch.Status.PENDING
+            Q(retry_at__isnull=True) | Q(retry_at__lte=Now()),
+            Q(provider="") | Q(provider=provider),
+            is_sending,
+            pk=batch_id,
+            status=Batch.Status.PENDING,
         ).update(
             status=Batch.Status.SUBMITTING,
+            provider=provider,
             attempts=F("attempts") + 1,
             lease_until=from_now(settings.LEASE_SECONDS),
             retry_at=None,
@@ -57,7 +66,9 @@ def claim_batch(batch_id: int) -> Claim | None:
         if not claimed:
             return None
         batch = Batch.objects.get(pk=batch_id)
-    return Claim(batch.pk, batch.issue_id, batch.number, batch.attempts, batch.position, batch.errors_count)
+    return Claim(
+        batch.pk, batch.issue_id, batch.number, batch.attempts, batch.provider, batch.position, batch.errors_count
+    )
 
 
 def write_batch(claim: Claim, **fields: Any) -> None:

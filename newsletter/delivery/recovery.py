@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -12,26 +13,15 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from newsletter.delivery.accounts import count_outcomes
+from newsletter.delivery.doubt import NO_CALL, UNANSWERED, is_in_doubt
 from newsletter.delivery.lifecycle import move_issue
+from newsletter.delivery.recording import call_uncertain
 from newsletter.models import Batch, Delivery, Issue, Outcome
 
 log = logging.getLogger(__name__)
 
 RING_AHEAD = 16  # bells in the queue an issue: enough for every worker, few enough to be cheap when they ring in vain
 _BELL_SECONDS = 60.0  # a bell unheard for so long (Redis emptied, worker killed) is rung again
-_ECHOES = [
-    f"{column}__isnull"
-    for column in (
-        "delivered_at",
-        "opened_at",
-        "machine_opened_at",
-        "clicked_at",
-        "machine_clicked_at",
-        "bounced_at",
-        "complained_at",
-        "unsubscribed_at",
-    )
-]
 
 
 def batches_to_ring(issue_id: int | None = None) -> list[int]:
@@ -70,6 +60,8 @@ def sweep_batches(*, everything: bool = False) -> int:
 
 
 def _take_back(batch: Batch) -> bool:
+    in_doubt = is_in_doubt(batch)  # the provider knows the call again by its key: whoever claims the batch next asks it
+    settled: dict[str, Any] = {} if in_doubt else {"position": F("reserved"), **NO_CALL}
     with transaction.atomic():
         # The fence first: if the worker has written since, the row has changed and nothing here is believed.
         taken = Batch.objects.filter(
@@ -79,23 +71,10 @@ def _take_back(batch: Batch) -> bool:
             lease_until=batch.lease_until,
             position=batch.position,
             reserved=batch.reserved,
-        ).update(
-            status=Batch.Status.PENDING,
-            attempts=F("attempts") + 1,
-            position=F("reserved"),
-            lease_until=None,
-            rung_at=None,
-        )
+        ).update(status=Batch.Status.PENDING, attempts=F("attempts") + 1, lease_until=None, rung_at=None, **settled)
         if not taken:
             return False
-        uncertain = Delivery.objects.filter(
-            issue_id=batch.issue_id,
-            batch_number=batch.number,
-            outcome=Outcome.WITH_BATCH,
-            subscriber_id__gt=batch.position,
-            subscriber_id__lte=batch.reserved,
-            **dict.fromkeys(_ECHOES, True),  # whatever has come back already proves that the mail had left
-        ).update(outcome=Outcome.UNCERTAIN, reason="worker stopped")
+        uncertain = 0 if in_doubt else call_uncertain(batch, "worker stopped")
     log.warning("batch.swept issue=%d batch=%d uncertain=%d", batch.issue_id, batch.number, uncertain)
     return True
 
@@ -121,6 +100,9 @@ def close_cancelled() -> None:
                 status=Batch.Status.CANCELLED, finished_at=Now()
             )
             if closed:
+                call_uncertain(batch, UNANSWERED)
+                Batch.objects.filter(pk=batch.pk).update(position=F("reserved"), **NO_CALL)
+                batch.position = batch.reserved
                 rows = Delivery.objects.filter(issue_id=batch.issue_id, batch_number=batch.number)
                 waiting = Q(outcome=Outcome.WITH_BATCH, subscriber_id__gt=batch.position) | Q(outcome=Outcome.DEFERRED)
                 rows.filter(waiting).update(outcome=Outcome.SKIPPED, reason="cancelled")

@@ -16,24 +16,14 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+
+from newsletter.delivery.fates import Fate
 
 log = logging.getLogger(__name__)
 
 _CRLF = b"\r\n"
 _READ_BYTES = 65536
 _MAX_REPLY_BYTES = 65536  # a server that talks on without a line's end is not one we speak with
-
-
-class Fate(Enum):
-    """What became of one message."""
-
-    ACCEPTED = "accepted"
-    DEFERRED = "deferred"
-    REFUSED = "refused"
-    UNCERTAIN = "uncertain"
-    UNSENT = "unsent"
-    FAILED = "failed"  # could not be composed; never told to a server
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import defaultdict
 
 from django.conf import settings
 
 from newsletter.delivery.compose import IssueTemplate, Recipient
-from newsletter.delivery.smtp import ConnectionLostError, Envelope, Fate, SmtpRefusedError, SmtpServer, SmtpSession
+from newsletter.delivery.email_url import ProviderSettings
+from newsletter.delivery.fates import Fate
+from newsletter.delivery.smtp import ConnectionLostError, Envelope, SmtpRefusedError, SmtpServer, SmtpSession
 from newsletter.delivery.window import Window
 from newsletter.models import Issue
 
@@ -16,33 +19,34 @@ log = logging.getLogger(__name__)
 
 _RECIPIENTS_PER_CONNECTION = 10  # below that a further connection costs more than it brings
 
-_idle: list[SmtpSession] = []
+_idle: dict[str, list[SmtpSession]] = defaultdict(list)  # by the provider's name
 _idle_lock = threading.Lock()
 
 
-def smtp_server() -> SmtpServer:
-    """The server that EMAIL_URL names."""
-    email = settings.EMAIL
+def smtp_server(provider: ProviderSettings) -> SmtpServer:
+    """The server that this address of EMAIL_URL names."""
     return SmtpServer(
-        host=email.host,
-        port=email.port,
-        user=email.user,
-        password=email.password,
-        starttls=email.starttls,
-        tls=email.tls,
+        host=provider.host,
+        port=provider.port,
+        user=provider.user,
+        password=provider.password,
+        starttls=provider.starttls,
+        tls=provider.tls,
         timeout_seconds=settings.SMTP_TIMEOUT_SECONDS,
         local_name=settings.SITE_HOST or "localhost",
     )
 
 
-def start_connections(issue: Issue, recipients: list[Recipient], window: Window) -> list[threading.Thread]:
+def start_connections(
+    issue: Issue, provider: ProviderSettings, recipients: list[Recipient], window: Window
+) -> list[threading.Thread]:
     """Starts as many connections as the batch is worth; each takes from the window until there is nothing left."""
     wanted = min(settings.SMTP_CONNECTIONS, -(-len(recipients) // _RECIPIENTS_PER_CONNECTION))
     threads = []
     for number in range(wanted):
         window.join()
         thread = threading.Thread(
-            target=_drive, args=(issue, recipients, window), name=f"smtp-{issue.pk}-{number}", daemon=True
+            target=_drive, args=(issue, provider, recipients, window), name=f"smtp-{issue.pk}-{number}", daemon=True
         )
         thread.start()
         threads.append(thread)
@@ -52,7 +56,8 @@ def start_connections(issue: Issue, recipients: list[Recipient], window: Window)
 def close_idle_connections() -> None:
     """Hangs up every kept connection: at the end of the process, and between tests."""
     with _idle_lock:
-        sessions, _idle[:] = list(_idle), []
+        sessions = [session for kept in _idle.values() for session in kept]
+        _idle.clear()
     for session in sessions:
         session.close()
 
@@ -80,11 +85,11 @@ class _Templates:
             return template
 
 
-def _drive(issue: Issue, recipients: list[Recipient], window: Window) -> None:
+def _drive(issue: Issue, provider: ProviderSettings, recipients: list[Recipient], window: Window) -> None:
     """A connection's life during one batch; whatever happens, the window learns of it."""
     error = ""
     try:
-        error = _deliver(issue, recipients, window)
+        error = _deliver(issue, provider, recipients, window)
     except Exception as broken:  # a thread's last line: its error must reach the batch, not vanish with the thread
         log.exception("smtp.thread_failed issue=%d", issue.pk)
         error = f"{type(broken).__name__}: {broken}"
@@ -92,12 +97,12 @@ def _drive(issue: Issue, recipients: list[Recipient], window: Window) -> None:
         window.leave(error)
 
 
-def _deliver(issue: Issue, recipients: list[Recipient], window: Window) -> str:
+def _deliver(issue: Issue, provider: ProviderSettings, recipients: list[Recipient], window: Window) -> str:
     """Takes, sends, reconnects when a connection that has served breaks; gives the reason it gave up, or an empty text."""
     first = window.take(wait=True)
     while first is not None:
         try:
-            session = _open_session()
+            session = _open_session(provider)
         except (ConnectionLostError, SmtpRefusedError) as error:
             window.settle(first, Fate.UNSENT, str(error))
             return str(error)
@@ -133,25 +138,26 @@ def _deliver(issue: Issue, recipients: list[Recipient], window: Window) -> str:
         except SmtpRefusedError as error:
             return str(error)
         else:
-            _keep(session)
+            _keep(session, provider)
             return ""
         first = window.take(wait=True)
     return ""
 
 
-def _open_session() -> SmtpSession:
+def _open_session(provider: ProviderSettings) -> SmtpSession:
     while True:
         with _idle_lock:
-            session = _idle.pop() if _idle else None
+            kept = _idle[provider.name]
+            session = kept.pop() if kept else None
         if session is None:
-            return SmtpSession(smtp_server())
+            return SmtpSession(smtp_server(provider))
         if session.is_alive():
             return session
 
 
-def _keep(session: SmtpSession) -> None:
+def _keep(session: SmtpSession, provider: ProviderSettings) -> None:
     with _idle_lock:
-        if len(_idle) < settings.SMTP_CONNECTIONS:
-            _idle.append(session)
+        if len(_idle[provider.name]) < settings.SMTP_CONNECTIONS:
+            _idle[provider.name].append(session)
             return
     session.close()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import copy
 import logging
+import smtplib
 from email.utils import formataddr, make_msgid
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
+from django.core.mail import EmailMultiAlternatives, get_connection
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from newsletter.delivery.compose import one_line
+from newsletter.delivery.email_url import ProviderSettings
+from newsletter.delivery.esp_call import send_by_api
+from newsletter.delivery.fates import NotTakenError
+from newsletter.delivery.providers import open_providers
 from newsletter.models import Issue
 from newsletter.rendering.inlining import inline_css
 from newsletter.rendering.layout import lay_out_confirmation
@@ -52,7 +57,7 @@ def send_confirmation_mail(subscription_id: int) -> bool:
             headers={"Auto-Submitted": "auto-generated", "Message-ID": _message_id(mailing_list)},
         )
         message.attach_alternative(inline_css(page), "text/html")
-    message.send()
+    send_single(message)
     log.info("confirmation.submitted subscription=%d", subscription_id)
     return mark_confirmation_sent(subscription_id)
 
@@ -76,8 +81,51 @@ def send_test(issue_id: int, address: str) -> None:
         headers={"X-Auto-Response-Suppress": "All", "Message-ID": _message_id(issue.mailing_list)},
     )
     message.attach_alternative(fill_slots(rendered.html, values), "text/html")
-    message.send()
+    send_single(message)
     log.info("test.submitted issue=%d", issue_id)
+
+
+def send_single(message: EmailMultiAlternatives) -> None:
+    """Hands one mail to an open provider, the heaviest first, and to the next if one surely did not take it.
+
+    Raises NotTakenError when none did, and the server's own error when it may have been taken.
+    """
+    refusals = []
+    for provider in sorted(open_providers(), key=lambda one: -one.weight):
+        try:
+            _hand_over(message, provider)
+            return
+        except NotTakenError as error:
+            log.warning("single.not_taken provider=%s reason=%s", provider.name, error)
+            refusals.append(f"{provider.name}: {error}")
+    raise NotTakenError("; ".join(refusals))
+
+
+def _hand_over(message: EmailMultiAlternatives, provider: ProviderSettings) -> None:
+    if provider.kind == "api":
+        send_by_api(message, provider.esp, settings.EMAIL_TIMEOUT)
+        return
+    connection = get_connection(
+        host=provider.host,
+        port=provider.port,
+        username=provider.user,
+        password=provider.password,
+        use_tls=provider.starttls,
+        use_ssl=provider.tls,
+        timeout=settings.EMAIL_TIMEOUT,
+    )
+    try:
+        connection.open()
+    except (OSError, smtplib.SMTPException) as error:
+        raise NotTakenError(str(error)) from error
+    try:
+        connection.send_messages([message])
+    except smtplib.SMTPServerDisconnected:  # also an SMTPException, but it may have been taken
+        raise
+    except (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused) as error:
+        raise NotTakenError(str(error)) from error
+    finally:
+        connection.close()
 
 
 def _sender(mailing_list: MailingList) -> str:

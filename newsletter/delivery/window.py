@@ -10,7 +10,7 @@ import heapq
 import threading
 from collections.abc import Iterator
 
-from newsletter.delivery.smtp import Fate
+from newsletter.delivery.fates import Fate
 
 
 class Window:

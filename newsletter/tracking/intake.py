@@ -9,9 +9,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from newsletter.models import Delivery, FeedbackEvent
-from newsletter.tokens import read_message_token
-
-METADATA_KEY = "sosik"  # where a merge call puts the message token
+from newsletter.tokens import METADATA_KEY, read_message_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +24,14 @@ class Feedback:
     at: datetime | None
     bounce_class: str = ""
     detail: str = ""
+    tags: tuple[str, ...] = ()
 
 
 def find_delivery(feedback: Feedback) -> tuple[int, int] | None:
-    """(issue_id, subscriber_id): by the token in the metadata, by our Message-ID, or by the provider's id; None if foreign."""
+    """(issue_id, subscriber_id): by the token in the metadata or in a tag, or by our Message-ID; None if foreign."""
     named = read_message_token(str(feedback.metadata.get(METADATA_KEY, "")))
+    for tag in feedback.tags:  # MailerSend and Postal give nothing else back
+        named = named or read_message_token(tag)
     if named is None:
         named = read_message_token(feedback.message_id.strip("<> ").rpartition("@")[0])
     return named

@@ -60,7 +60,7 @@ def _apply(feedback: Feedback, issue_id: int, subscriber_id: int, at: datetime) 
         case "bounced" | "rejected" | "deferred", _:
             _count(issue_id, "soft_bounces_count")
             _note_soft_bounce(subscriber_id, feedback.detail)
-    _settle_uncertain(issue_id, subscriber_id)
+    settle_uncertain(issue_id, subscriber_id)
 
 
 def _note_soft_bounce(subscriber_id: int, detail: str) -> None:
@@ -69,8 +69,8 @@ def _note_soft_bounce(subscriber_id: int, detail: str) -> None:
         suppress_subscriber(subscriber_id, Suppression.Reason.SOFT_BOUNCES, evidence=detail)
 
 
-def _settle_uncertain(issue_id: int, subscriber_id: int) -> None:
-    """Whatever came back proves that the mail had left."""
+def settle_uncertain(issue_id: int, subscriber_id: int) -> None:
+    """Makes an uncertain delivery a submitted one: whatever came back proves that the mail had left."""
     Delivery.objects.filter(issue_id=issue_id, subscriber_id=subscriber_id, outcome=Outcome.UNCERTAIN).update(
         outcome=Outcome.SUBMITTED, reason=""
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -14,7 +15,7 @@ from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from config.checked_env import EmailSettings
+from newsletter.delivery.email_url import ProviderSettings
 from newsletter.models import Issue
 from tests.factories import make_issue, make_list
 from tests.newsletter.delivery.conftest import receiver  # noqa: F401  (a fixture)
@@ -46,7 +47,7 @@ def test_the_doctor_is_content_with_a_mail_server_that_answers(settings: LazySet
 
 
 def test_the_doctor_says_what_to_do_when_no_mail_server_listens(settings: LazySettings) -> None:
-    settings.EMAIL = EmailSettings("smtp", host="127.0.0.1", port=1)
+    settings.PROVIDERS = (ProviderSettings("smtp", host="127.0.0.1", port=1),)
 
     page, is_well = doctor()
 
@@ -57,7 +58,7 @@ def test_the_doctor_says_what_to_do_when_no_mail_server_listens(settings: LazySe
 
 @pytest.mark.usefixtures("receiver")
 def test_the_doctor_finds_a_server_without_the_tls_it_was_promised(settings: LazySettings) -> None:
-    settings.EMAIL = EmailSettings("smtp", host="127.0.0.1", port=settings.EMAIL.port, starttls=True)
+    settings.PROVIDERS = (replace(settings.PROVIDERS[0], starttls=True),)
 
     page, is_well = doctor()
 
@@ -104,3 +105,13 @@ def test_the_doctor_finds_a_database_without_tables(tmp_path: Path) -> None:
     assert found.returncode == 1
     assert "manage.py migrate" in found.stdout
     assert "overdue" not in found.stdout, "it would only ask tables that are not there"
+
+
+def test_the_doctor_says_of_a_provider_what_a_start_can_know(settings: LazySettings) -> None:
+    settings.PROVIDERS = (ProviderSettings("api", esp="mailgun", name="eu"),)
+    settings.ANYMAIL = {"MAILGUN_API_KEY": "key"}
+    assert "ok   mail      eu: API of mailgun; send a test" in doctor()[0]
+    settings.ANYMAIL = {}
+    page, is_well = doctor()
+    assert not is_well
+    assert "MAILGUN_API_KEY" in page

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from newsletter.delivery import claims, recovery
+from newsletter.delivery.email_url import ProviderSettings
 from newsletter.delivery.lifecycle import start_issue_now
 from newsletter.delivery.preparing import prepare_issue
 from newsletter.models import Batch, Delivery, Issue, Outcome
@@ -55,7 +56,7 @@ def freeze(issue: Issue) -> Issue:
 def die_in_batch(issue: Issue, on_the_wire: int) -> None:
     """What the database says after a worker was killed while `on_the_wire` mails were under way, and the sweeper has come."""
     batch = Batch.objects.get(issue=issue)
-    assert claims.claim_batch(batch.pk)
+    assert claims.claim_batch(batch.pk, "inbox")
     ids = list(
         Delivery.objects.filter(issue_id=issue.pk).order_by("subscriber_id").values_list("subscriber_id", flat=True)
     )
@@ -271,7 +272,7 @@ def test_a_test_to_no_address_is_refused() -> None:
 
 def test_a_test_that_no_server_takes_says_so(settings: LazySettings) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    settings.PROVIDERS = (ProviderSettings("smtp", port=1),)
     issue = make_issue(make_list())
 
     assert "did not take the test" in refusal("issue", "test", issue.slug, "editor@example.org")

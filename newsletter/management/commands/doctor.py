@@ -10,6 +10,7 @@ from typing import Any
 import redis
 from celery import current_app
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -18,6 +19,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from kombu.exceptions import OperationalError
 
+from newsletter.delivery.email_url import ProviderSettings
+from newsletter.delivery.esp_backends import open_backend
 from newsletter.delivery.smtp import ConnectionLostError, SmtpRefusedError, SmtpSession
 from newsletter.delivery.smtp_pool import smtp_server
 from newsletter.models import Batch, Issue
@@ -60,7 +63,8 @@ class Command(BaseCommand):
 
 def ask_settings() -> Iterator[Answer]:
     """What a start does not refuse and an operator should know. A wrong value has stopped us before this."""
-    yield Answer(_("%(site)s, mail by %(provider)s") % {"site": settings.SITE_URL, "provider": settings.EMAIL.provider})
+    names = ", ".join(provider.name for provider in settings.PROVIDERS)
+    yield Answer(_("%(site)s, mail by %(provider)s") % {"site": settings.SITE_URL, "provider": names})
     if settings.DEBUG and not settings.SITE_IS_LOCAL:
         yield Answer(
             _("DEBUG is on at a public address: errors show the code and the settings to anybody."),
@@ -124,15 +128,23 @@ def _ask_workers(names: list[str]) -> Iterator[Answer]:
 
 
 def ask_mail() -> Iterator[Answer]:
-    """The SMTP server as the sender would meet it: greeting, EHLO, TLS, login."""
-    server = smtp_server()
+    """Each SMTP server as the sender would meet it: greeting, EHLO, TLS, login. A provider's API has no such question."""
+    for provider in settings.PROVIDERS:
+        yield from _ask_provider(provider)
+
+
+def _ask_provider(provider: ProviderSettings) -> Iterator[Answer]:
+    if provider.kind == "api":
+        yield _ask_api(provider)
+        return
+    server = smtp_server(provider)
     name = f"{server.host}:{server.port}"
     try:
         session = SmtpSession(server)
     except ConnectionLostError as error:
         inbox = _("The built-in inbox lives inside `make run`: start it, or name a mail server in EMAIL_URL.")
         smtp = _("Check host and port in EMAIL_URL, and that no firewall is between.")
-        yield Answer(str(error), inbox if settings.EMAIL.provider == "inbox" else smtp)
+        yield Answer(str(error), inbox if provider.kind == "inbox" else smtp)
         return
     except SmtpRefusedError as error:
         yield Answer(str(error), _("Check user, password and ?tls in EMAIL_URL."))
@@ -141,6 +153,19 @@ def ask_mail() -> Iterator[Answer]:
     traits = [("STARTTLS", server.starttls), ("TLS", server.tls), ("PIPELINING", session.pipelining)]
     traits.append(("8BITMIME", session.eight_bit))
     yield Answer(f"{name} {' '.join(trait for trait, has_it in traits if has_it)}".rstrip())
+
+
+def _ask_api(provider: ProviderSettings) -> Answer:
+    """Says what a start can know; that the key is right, only a mail tells."""
+    try:
+        open_backend(provider.esp, _ANSWER_SECONDS).close()
+    except ImproperlyConfigured as error:
+        advice = _("Set what is missing; see docs/providers.md.")
+        return Answer(f"{provider.name}: {str(error).strip().partition(chr(10))[0]}", advice)
+    return Answer(
+        _("%(name)s: API of %(esp)s; send a test to see that its key is right")
+        % {"name": provider.name, "esp": provider.esp}
+    )
 
 
 def ask_clock() -> Iterator[Answer]:

@@ -48,7 +48,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         embedded = Embedded(options["host"], options["port"])
-        inbox = InboxServer(open_inbox(), settings.EMAIL.port) if settings.EMAIL.provider == "inbox" else None
+        inbox = InboxServer(open_inbox(), settings.EMAIL.port) if settings.EMAIL.kind == "inbox" else None
         try:
             embedded.claim()
             if inbox:

@@ -12,12 +12,14 @@ from aiosmtpd.controller import Controller
 from django.conf import LazySettings
 from django.db.models.functions import Now
 
-from config.checked_env import EmailSettings
-from newsletter.delivery import smtp_pool
+from newsletter.delivery import sender, smtp_pool
+from newsletter.delivery.email_url import ProviderSettings
 from newsletter.delivery.preparing import prepare_issue
-from newsletter.models import Issue
+from newsletter.models import Batch, Delivery, Issue
 from newsletter.rendering.merge import TOKEN, Slot, mark_slot
+from subscribers.models import Subscriber
 from tests.factories import make_confirmed, make_issue, make_list
+from tests.fake_provider import FakeProvider, anymail_settings, running_provider
 
 
 class Receiver:
@@ -60,12 +62,44 @@ def receiver(settings: LazySettings) -> Iterator[Receiver]:
     kept = Receiver()
     controller = Controller(kept, hostname="127.0.0.1", port=port)
     controller.start()
-    settings.EMAIL = EmailSettings("smtp", host="127.0.0.1", port=port)
+    settings.PROVIDERS = (ProviderSettings("smtp", host="127.0.0.1", port=port),)
     settings.SMTP_TIMEOUT_SECONDS = 5
     yield kept
     smtp_pool.close_idle_connections()
     controller.stop()
     controller.loop.close()
+
+
+@pytest.fixture
+def provider(settings: LazySettings) -> Iterator[FakeProvider]:
+    """A provider's API on loopback; use_provider says whose."""
+    settings.API_TIMEOUT_SECONDS = 5
+    with running_provider() as fake:
+        settings.ANYMAIL = anymail_settings(fake.url)
+        yield fake
+
+
+@pytest.fixture
+def impatient(settings: LazySettings) -> None:
+    """A provider has a second to answer."""
+    settings.API_TIMEOUT_SECONDS = 1
+
+
+def use_provider(settings: LazySettings, *esps: str) -> None:
+    """As if EMAIL_URL named these."""
+    settings.PROVIDERS = tuple(ProviderSettings("api", esp=esp) for esp in esps)
+
+
+def send_all(issue: Issue) -> None:
+    """Every batch once, in order."""
+    for batch_id in Batch.objects.filter(issue=issue).order_by("number").values_list("pk", flat=True):
+        sender.send_batch(batch_id)
+
+
+def addresses(issue: Issue) -> set[str]:
+    """Everybody in the issue's audience."""
+    ids = Delivery.objects.filter(issue_id=issue.pk).values_list("subscriber_id", flat=True)
+    return set(Subscriber.objects.filter(pk__in=ids).values_list("email", flat=True))
 
 
 def make_sending_issue(readers: int, **fields: Any) -> Issue:

@@ -43,7 +43,7 @@ def at_once(number: int, work: Callable[[], Any]) -> list[Any]:
 def test_eight_workers_racing_for_one_batch_give_one_claim() -> None:
     issue = make_sending_issue(3)
     batch_id = Batch.objects.get(issue=issue).pk
-    claimed = at_once(8, lambda: claims.claim_batch(batch_id))
+    claimed = at_once(8, lambda: claims.claim_batch(batch_id, "smtp"))
     assert sum(claim is not None for claim in claimed) == 1
 
 
@@ -104,6 +104,6 @@ def test_two_clocks_ring_each_batch_once(settings: LazySettings) -> None:
 
 def test_two_sweepers_take_a_dead_workers_batch_back_once() -> None:
     issue = make_sending_issue(5)
-    claim = claims.claim_batch(Batch.objects.get(issue=issue).pk)
+    claim = claims.claim_batch(Batch.objects.get(issue=issue).pk, "smtp")
     assert claim is not None
     assert sum(at_once(4, lambda: recovery.sweep_batches(everything=True))) == 1

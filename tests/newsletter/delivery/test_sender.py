@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from django.conf import LazySettings
 from django.db.models.functions import Now
@@ -105,8 +107,8 @@ def test_a_deferred_reader_waits_and_gets_one_mail_later(receiver: Receiver) -> 
 
 def test_a_server_that_is_down_postpones_the_batch_and_says_why(receiver: Receiver, settings: LazySettings) -> None:
     issue = make_sending_issue(3)
-    good = settings.EMAIL
-    settings.EMAIL = type(good)("smtp", host="127.0.0.1", port=1)
+    good = settings.PROVIDERS
+    settings.PROVIDERS = (replace(good[0], port=1),)
     sender.send_batch(batch_of(issue).pk)
     batch = batch_of(issue)
     assert batch.status == Batch.Status.PENDING
@@ -114,7 +116,7 @@ def test_a_server_that_is_down_postpones_the_batch_and_says_why(receiver: Receiv
     assert batch.errors_count == 1
     assert count_outcomes(issue.pk).waiting == 3
 
-    settings.EMAIL = good
+    settings.PROVIDERS = good
     Batch.objects.filter(pk=batch.pk).update(retry_at=Now())
     sender.send_batch(batch.pk)
     assert receiver.counts() == dict.fromkeys(addresses(issue), 1)
@@ -145,7 +147,7 @@ def test_a_cancelled_issue_writes_off_who_was_waiting(receiver: Receiver, settin
 def test_a_dead_workers_window_is_uncertain_and_only_the_rest_is_sent(receiver: Receiver) -> None:
     issue = make_sending_issue(10)
     ids = list(Subscriber.objects.order_by("pk").values_list("pk", flat=True))
-    claim = claims.claim_batch(batch_of(issue).pk)
+    claim = claims.claim_batch(batch_of(issue).pk, "smtp")
     assert claim is not None
     claims.renew_lease(claim, position=ids[2], reserved=ids[5])  # three settled, three may be on the wire, four wait
     assert recovery.sweep_batches() == 0, "the lease still runs"
@@ -162,7 +164,7 @@ def test_a_dead_workers_window_is_uncertain_and_only_the_rest_is_sent(receiver: 
 def test_who_has_answered_before_the_sweep_is_not_uncertain(receiver: Receiver, echo: str) -> None:
     issue = make_sending_issue(4)
     ids = list(Subscriber.objects.order_by("pk").values_list("pk", flat=True))
-    claim = claims.claim_batch(batch_of(issue).pk)
+    claim = claims.claim_batch(batch_of(issue).pk, "smtp")
     assert claim is not None
     claims.renew_lease(claim, position=ids[0], reserved=ids[2])
     Delivery.objects.filter(issue_id=issue.pk, subscriber_id=ids[1]).update(**{echo: Now()})
@@ -173,7 +175,7 @@ def test_who_has_answered_before_the_sweep_is_not_uncertain(receiver: Receiver, 
 
 def test_a_worker_that_wakes_up_after_its_batch_was_swept_is_not_believed(receiver: Receiver) -> None:
     issue = make_sending_issue(4)
-    claim = claims.claim_batch(batch_of(issue).pk)
+    claim = claims.claim_batch(batch_of(issue).pk, "smtp")
     assert claim is not None
     Batch.objects.filter(pk=claim.batch_id).update(lease_until="2026-01-01T00:00:00Z")
     assert recovery.sweep_batches() == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 
-from newsletter.delivery.smtp import Fate
+from newsletter.delivery.fates import Fate
 from newsletter.delivery.window import Window
 
 
