@@ -75,10 +75,13 @@ def run_services(folder: Path) -> Iterator[Services]:
 
 
 @contextmanager
-def run_servers(folder: Path) -> Iterator[tuple[Server, Server]]:
-    """(PostgreSQL, Redis), running, for those who want to stop and start them; raises ServiceFailedError."""
+def run_servers(folder: Path, *, durable: bool = False) -> Iterator[tuple[Server, Server]]:
+    """(PostgreSQL, Redis), running, for those who want to stop and start them; raises ServiceFailedError.
+
+    `durable`: PostgreSQL waits for the disk at every commit, as it does in earnest.
+    """
     with ExitStack() as stack:
-        servers = _lay_out_postgres(folder / "postgres"), _lay_out_redis(folder / "redis")
+        servers = _lay_out_postgres(folder / "postgres", durable=durable), _lay_out_redis(folder / "redis")
         for server in servers:
             stack.callback(server.stop)
             server.start()
@@ -128,7 +131,7 @@ class Server:
             process.wait()
 
 
-def _lay_out_postgres(folder: Path) -> Server:
+def _lay_out_postgres(folder: Path, *, durable: bool) -> Server:
     programs = find_postgres()
     assert programs is not None
     folder.mkdir()
@@ -147,7 +150,8 @@ def _lay_out_postgres(folder: Path) -> Server:
     )
     if made.returncode:
         raise ServiceFailedError(f"initdb: {made.stderr}")
-    options = {"listen_addresses": HOST, "port": str(port), "unix_socket_directories": "", "fsync": "off"}
+    options = {"listen_addresses": HOST, "port": str(port), "unix_socket_directories": ""}
+    options["fsync"] = "on" if durable else "off"
     command = [*prefix, str(programs / "postgres"), "-D", str(data)]
     command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     url = f"postgres://sosik@{HOST}:{port}/postgres"
