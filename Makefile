@@ -8,6 +8,7 @@ JSON ?=
 KILLS ?= 0
 SEED ?= 1
 BENCH ?=
+CHAOS ?=
 
 MANAGE := .venv/bin/python manage.py
 READY := .venv/.ready
@@ -21,12 +22,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 remember = sed '/^$(1)=/d' .env > .env.new && echo '$(1)=$(2)' >> .env.new && chmod 600 .env.new && mv .env.new .env
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test testall lint format messages demo bench clean
+.PHONY: help setup run test testall lint format messages demo chaos bench clean
 
 help: ## Print this page
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  make run PORT=8001                 another web port (INBOX_SMTP_PORT=8026 for the inbox's)"
+	@echo "  make chaos CHAOS='--world=services --readers=100000 --faults=50 --seeds=5 --only=killed_workers'"
 	@echo "  make demo POSTS=dir SUBSCRIBERS=200 [JSON=file] [KILLS=n] [SEED=n]"
 
 setup: $(READY) ## Install everything into .venv (nothing outside this folder)
@@ -59,6 +61,9 @@ messages: $(READY) ## Collect new texts for translation (needs gettext)
 
 demo: $(READY) ## Send a folder of posts to simulated readers and check every account
 	@SOSIK_ENV_FILE= DEBUG=1 $(MANAGE) demo "$(POSTS)" --subscribers $(SUBSCRIBERS) --kills $(KILLS) --seed $(SEED) $(if $(JSON),--json "$(JSON)")
+
+chaos: $(READY) ## Kill, freeze and cut off everything while issues go out; count at the receiving end
+	@.venv/bin/python -m tests.chaos $(CHAOS)
 
 bench: $(READY) ## Measure rendering and sending
 	@SOSIK_ENV_FILE= DEBUG=1 .venv/bin/python -m bench $(BENCH)

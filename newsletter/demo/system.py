@@ -152,15 +152,41 @@ class System:
         self._processes.clear()
 
     def kill_sender(self) -> None:
-        """SIGKILL to the process that sends issues, and to its children: no handler runs, nothing is flushed."""
-        process = self._processes.pop(self.sender)
-        _signal_group(process, signal.SIGKILL)
-        process.wait()
+        """Kills the process that sends issues."""
+        self.kill(self.sender)
+
+    def kill(self, *names: str) -> None:
+        """SIGKILL to these processes and to their children: no handler runs, nothing is flushed."""
+        killed = [self._processes.pop(name) for name in names]
+        for process in killed:
+            _signal_group(process, signal.SIGKILL)
+        for process in killed:
+            process.wait()
 
     def restart_sender(self) -> None:
         """Starts the killed process again; returns when the web server answers."""
-        self._start(self.sender)
-        self.wait_until_ready()
+        self.start()
+
+    def revive(self) -> list[str]:
+        """Starts again what has ended by itself, as docker compose's `restart: unless-stopped` does; gives the names."""
+        ended = [name for name, process in self._processes.items() if process.poll() is not None]
+        for name in ended:
+            del self._processes[name]
+            self._start(name)
+        return ended
+
+    def freeze(self, name: str) -> None:
+        """SIGSTOP: the process and its children stand still, their connections stay open."""
+        _signal_group(self._processes[name], signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """SIGCONT: they go on as if no time had passed."""
+        _signal_group(self._processes[name], signal.SIGCONT)
+
+    def children(self, name: str) -> list[int]:
+        """The process ids of a process' children: a Celery worker's pool."""
+        pid = self._processes[name].pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def check(self) -> None:
         """Raises SystemFailedError when a process has ended by itself."""

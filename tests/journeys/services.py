@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -69,15 +70,79 @@ def missing_services() -> list[str]:
 @contextmanager
 def run_services(folder: Path) -> Iterator[Services]:
     """Both services, running; raises ServiceFailedError."""
-    with ExitStack() as stack:
-        yield Services(
-            database_url=stack.enter_context(_run_postgres(folder / "postgres")),
-            redis_url=stack.enter_context(run_redis(folder / "redis")),
-        )
+    with run_servers(folder) as (postgres, server):
+        yield Services(database_url=postgres.url, redis_url=server.url)
 
 
 @contextmanager
-def _run_postgres(folder: Path) -> Iterator[str]:
+def run_servers(folder: Path, *, durable: bool = False) -> Iterator[tuple[Server, Server]]:
+    """(PostgreSQL, Redis), running, for those who want to stop and start them; raises ServiceFailedError.
+
+    `durable`: PostgreSQL waits for the disk at every commit, as it does in earnest.
+    """
+    with ExitStack() as stack:
+        servers = _lay_out_postgres(folder / "postgres", durable=durable), _lay_out_redis(folder / "redis")
+        for server in servers:
+            stack.callback(server.stop)
+            server.start()
+        yield servers
+
+
+@contextmanager
+def run_redis(folder: Path) -> Iterator[str]:
+    """A Redis of one's own, and its address."""
+    server = _lay_out_redis(folder)
+    try:
+        server.start()
+        yield server.url
+    finally:
+        server.stop()
+
+
+class Server:
+    """One database server of our own: laid out, started, stopped, killed, started again on the same data and port."""
+
+    def __init__(
+        self, command: list[str], folder: Path, url: str, ask: Callable[[], None], not_yet: type[Exception]
+    ) -> None:
+        self.url = url
+        self._command, self._folder, self._ask, self._not_yet = command, folder, ask, not_yet
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns once it answers; raises ServiceFailedError."""
+        log = self._folder.parent / f"{self._folder.name}.log"
+        with log.open("ab") as output:
+            self._process = process = subprocess.Popen(
+                self._command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                self._ask()
+            except self._not_yet:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise ServiceFailedError(
+                        f"{self._command[0]} does not answer.\n{log.read_text()[-2000:]}"
+                    ) from None
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Ends it: PostgreSQL waits for its clients on SIGTERM and throws them out on SIGINT; 20 s later without asking."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(how)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _lay_out_postgres(folder: Path, *, durable: bool) -> Server:
     programs = find_postgres()
     assert programs is not None
     folder.mkdir()
@@ -96,7 +161,8 @@ def _run_postgres(folder: Path) -> Iterator[str]:
     )
     if made.returncode:
         raise ServiceFailedError(f"initdb: {made.stderr}")
-    options = {"listen_addresses": HOST, "port": str(port), "unix_socket_directories": "", "fsync": "off"}
+    options = {"listen_addresses": HOST, "port": str(port), "unix_socket_directories": ""}
+    options["fsync"] = "on" if durable else "off"
     command = [*prefix, str(programs / "postgres"), "-D", str(data)]
     command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     url = f"postgres://sosik@{HOST}:{port}/postgres"
@@ -104,13 +170,10 @@ def _run_postgres(folder: Path) -> Iterator[str]:
     def ask() -> None:
         psycopg.connect(url, connect_timeout=5).close()
 
-    with _run(command, folder, ask, (psycopg.Error,)):
-        yield url
+    return Server(command, folder, url, ask, psycopg.Error)
 
 
-@contextmanager
-def run_redis(folder: Path) -> Iterator[str]:
-    """A Redis of one's own, and its address."""
+def _lay_out_redis(folder: Path) -> Server:
     program = find_redis()
     assert program is not None
     folder.mkdir()
@@ -121,33 +184,4 @@ def run_redis(folder: Path) -> Iterator[str]:
         with redis.Redis(host=HOST, port=port, socket_timeout=5) as client:
             client.ping()
 
-    with _run(command, folder, ask, (redis.RedisError,)):
-        yield f"redis://{HOST}:{port}/0"
-
-
-@contextmanager
-def _run(
-    command: list[str], folder: Path, ask: Callable[[], None], not_yet: tuple[type[Exception], ...]
-) -> Iterator[None]:
-    """Runs the server until the block ends; enters it when `ask` gets an answer."""
-    log = folder.parent / f"{folder.name}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-    try:
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                ask()
-                break
-            except not_yet:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise ServiceFailedError(f"{command[0]} does not answer.\n{log.read_text()[-2000:]}") from None
-                time.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    return Server(command, folder, f"redis://{HOST}:{port}/0", ask, redis.RedisError)
