@@ -24,6 +24,7 @@ from newsletter.rendering.continuing import (
     name_cut,
 )
 from newsletter.rendering.errors import FieldError, Finding, RenderError
+from newsletter.rendering.hosts import spell_hosts
 from newsletter.rendering.inlining import inline_css
 from newsletter.rendering.layout import lay_out, lay_out_text
 from newsletter.rendering.lines import LINE_LIMIT, fold_html, fold_text, octets
@@ -72,6 +73,8 @@ def render_issue(issue: Issue) -> RenderedIssue:
     forget_lines(tree)
     margins = _read_margins(issue)
     links = rewrite_links(tree, utm_parameters(issue), track=PersonalUrls.of(issue).tracks_clicks, also=margins.trees)
+    for each in (tree, web_tree, *margins.trees):
+        spell_hosts(each)
     with translation.override(issue.language):
         html, cut = _write_html(issue, tree, margins)
         urls = PersonalUrls.of(issue, continues=cut is not None)
