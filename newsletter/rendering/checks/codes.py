@@ -37,6 +37,7 @@ LEVELS: Mapping[str, Level] = {
     "link-without-text": "warning",
     "vague-link": "warning",
     "naked-link": "note",
+    "unclear-address": "note",
     "touching-links": "note",
     "personal-link": "note",
     "many-links": "note",

@@ -319,3 +319,19 @@ def test_the_desk_shows_what_to_do_and_takes_findings_of_older_issues() -> None:
     assert finding.remedy in shown
     assert "Line 3" in shown
     assert "옛 소식" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        ("https://a.kr/x부록 을 봅니다", True),
+        ("https://ko.wikipedia.org/wiki/서울에서 봅니다", True),
+        ("https://ko.wikipedia.org/wiki/서울입니다만 봅니다", True),
+        ("https://ko.wikipedia.org/wiki/서울 을 봅니다", False),
+        ("https://a.kr/x에서 봅니다", False),
+        ("<https://a.kr/x부록> 을 봅니다", False),
+        ("[서울](https://ko.wikipedia.org/wiki/서울에서) 을 봅니다", False),
+    ],
+)
+def test_an_address_that_may_have_swallowed_an_ending_is_told(text: str, is_told: bool) -> None:
+    assert ("unclear-address" in codes_in(text)) is is_told
