@@ -104,6 +104,13 @@ def fill_slots(marked: str, values: Mapping[str, str]) -> str:
     return "".join(piece if isinstance(piece, str) else fill_slot(piece, values) for piece in split_slots(marked))
 
 
+def name_slots(marked: str) -> str:
+    """The text as a person is told of it: {{ name }} for each slot."""
+    if RESERVED not in marked:
+        return marked
+    return "".join(p if isinstance(p, str) else f"{{{{ {p.name} }}}}" for p in split_slots(marked))
+
+
 def stretch_slots(text: str) -> str:
     """The text with each slot as long, in octets, as the longest value that may be filled in: what a line is measured by."""
     text = text.replace(mark_slot(TOKEN), "x" * TOKEN_LENGTH)

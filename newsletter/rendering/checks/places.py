@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 
 from lxml.html import HtmlElement
 
 from newsletter.rendering.blocks import LINE_ATTRIBUTE
+from newsletter.rendering.merge import RESERVED, split_slots
 from newsletter.rendering.tree import line_of
 
 
@@ -24,8 +26,8 @@ class Places:
         if start is None:
             return None
         block = self._block(start)
-        for word in words:
-            number = next((index for index, line in enumerate(block) if word and word in line), None)
+        for word in filter(None, words):
+            number = next((index for index, line in enumerate(block) if _holds(line, word)), None)
             if number is not None:
                 return start + number
         return start
@@ -39,3 +41,11 @@ class Places:
         following = bisect_right(self._starts, start)
         end = self._starts[following] - 1 if following < len(self._starts) else len(self._lines)
         return self._lines[start - 1 : max(end, start)]
+
+
+def _holds(line: str, word: str) -> bool:
+    """Does the line of Markdown hold the word, in which a merge field may be a slot by now?"""
+    if RESERVED not in word:
+        return word in line
+    pieces = (re.escape(p) if isinstance(p, str) else r"\{\{[^{}\n]*\}\}" for p in split_slots(word))
+    return re.search("".join(pieces), line) is not None

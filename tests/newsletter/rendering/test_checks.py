@@ -335,3 +335,17 @@ def test_the_desk_shows_what_to_do_and_takes_findings_of_older_issues() -> None:
 )
 def test_an_address_that_may_have_swallowed_an_ending_is_told(text: str, is_told: bool) -> None:
     assert ("unclear-address" in codes_in(text)) is is_told
+
+
+def test_a_finding_names_a_merge_field_as_it_is_typed() -> None:
+    body = (
+        f"{WORDS}\n첫 줄\n[link {{{{ name }}}}](https://x.com/{{{{ name }}}}/{'가' * 40}{{{{email}}}}) 끝\n\n"
+        '# {{ name|default:"독자" }}\n\n# {{ name|default:"독자" }}\n\n'
+        "![](https://x.com/a.png?n={{ name }})\n\n[{{ name }}](https://x.com/{{ name }}) [{{ name }}]()\n"
+    )
+    rendered = render_issue(make(body_markdown=body, track_clicks=False))
+    told = "\n".join(f"{each.message} {each.remedy} {each.place}" for each in rendered.findings)
+    assert "0s0s1k" not in told
+    assert "“link {{ name }}”" in told
+    assert "?n={{ name }}" in told
+    assert [each.line for each in rendered.findings if each.code == "personal-link"] == [3, 11]
