@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from html import unescape
+from itertools import chain
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone, translation
+from django.utils.encoding import iri_to_uri
 from django.utils.translation import gettext as _
 from lxml.html import HtmlElement
 
 from newsletter.models import Issue, Link
 from newsletter.rendering.checks import check_page, check_tree
-from newsletter.rendering.checks.codes import in_order
+from newsletter.rendering.checks.codes import in_order, shorten
 from newsletter.rendering.continuing import (
     MAX_HTML_BYTES,
     check_size,
@@ -30,6 +33,7 @@ from newsletter.rendering.layout import lay_out, lay_out_text
 from newsletter.rendering.lines import LINE_LIMIT, fold_html, fold_text, octets
 from newsletter.rendering.links import PersonalUrls, rewrite_links, utm_parameters, web_url
 from newsletter.rendering.merge import (
+    MAX_URL_VALUE_OCTETS,
     RESERVED,
     TOKEN,
     Slot,
@@ -42,7 +46,7 @@ from newsletter.rendering.merge import (
     subject_template,
 )
 from newsletter.rendering.theme import Margins, read_margins
-from newsletter.rendering.tree import forget_lines, lower_headings, read_markdown, serialise
+from newsletter.rendering.tree import forget_lines, line_of, lower_headings, read_markdown, serialise
 
 __all__ = ["Finding", "RenderError", "RenderedIssue", "check_fields", "render_issue", "save_render"]
 
@@ -79,7 +83,7 @@ def render_issue(issue: Issue) -> RenderedIssue:
         html, cut = _write_html(issue, tree, margins)
         urls = PersonalUrls.of(issue, continues=cut is not None)
         text = fold_text(lay_out_text(issue, tree, urls, margins, links))
-    _check_lines(html, text)
+    _check_lines(html, text, web_tree)
     _check_tokens(html, text)
     _check_slots(html)
     may_end_early = issue.when_too_large == Issue.WhenTooLarge.CONTINUE
@@ -174,13 +178,28 @@ def _hide_braces(html: str) -> str:
     return html.replace("{{", "{&#123;")
 
 
-def _check_lines(html: str, text: str) -> None:
+def _check_lines(html: str, text: str, tree: HtmlElement) -> None:
     for line in (*html.split("\n"), *text.split("\n")):
         if (RESERVED in line or len(line) * 4 > LINE_LIMIT) and octets(line) > LINE_LIMIT:
-            address = max(re.findall(r"[^\s\"'<>]+", line), key=octets)
-            what = _("An address of up to %(length)d characters is too long for a mail: %(start)s…")
-            what %= {"length": octets(address), "start": fill_slots(address, {})[:60]}
-            raise RenderError(what, _("Shorten it, or leave out some of its merge fields."))
+            raise _too_long(max(map(octets, re.findall(r"[^\s\"'<>]+", unescape(line)))), tree)
+
+
+def _too_long(length: int, tree: HtmlElement) -> RenderError:
+    """The error for a line of the mail that nothing can break; `tree` has the addresses as they were typed, and their lines."""
+    links = {link: link.get("href") or link.get("src") or "" for link in chain(tree.iter("a"), tree.iter("img"))}
+    link, address = max(links.items(), key=lambda pair: octets(iri_to_uri(pair[1])), default=(tree, ""))
+    if octets(iri_to_uri(address)) * 2 < length:
+        what = _("A word or an address of the mail may grow to %(length)d characters, and a line holds %(limit)d.")
+        advice = _("Look for it in the text, and in the header and footer of the list.")
+        return RenderError(what % {"length": length, "limit": LINE_LIMIT}, advice)
+    what = _("An address may grow to %(length)d characters, and a line of a mail holds %(limit)d: %(address)s")
+    what %= {"length": length, "limit": LINE_LIMIT, "address": shorten(address, 120)}
+    if RESERVED not in address:
+        return RenderError(what, _("Shorten it."), line=line_of(link))
+    advice = _(
+        "A reader's value may take up to %(each)d characters of an address (30 letters of Korean): leave out some of its merge fields."
+    )
+    return RenderError(what, advice % {"each": MAX_URL_VALUE_OCTETS}, line=line_of(link))
 
 
 def _check_tokens(*parts: str) -> None:
