@@ -224,7 +224,7 @@ def links_of(issue: Issue) -> dict[int, str]:
 
 
 def test_an_address_too_long_for_a_line_is_refused() -> None:
-    with pytest.raises(RenderError, match="Line 3: An address may grow to 10[0-9]{2} characters") as caught:
+    with pytest.raises(RenderError, match=r"Line 3: An address may grow to 10[0-9]{2} characters") as caught:
         render_body(f"글\n\n![a](https://example.org/{'a' * 1000}.png)")
     assert caught.value.line == 3
     assert render_body(f"[a](https://example.org/{'a' * 1000})").links
