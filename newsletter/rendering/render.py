@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from copy import deepcopy
-from dataclasses import asdict, dataclass
+from copy import copy, deepcopy
+from dataclasses import asdict, dataclass, replace
 from html import unescape
 from itertools import chain
 
@@ -18,6 +18,7 @@ from lxml.html import HtmlElement
 from newsletter.models import Issue, Link
 from newsletter.rendering.checks import check_page, check_tree
 from newsletter.rendering.checks.codes import in_order, shorten
+from newsletter.rendering.checks.fields import explain_mistake
 from newsletter.rendering.continuing import (
     MAX_HTML_BYTES,
     check_size,
@@ -39,16 +40,16 @@ from newsletter.rendering.merge import (
     Slot,
     allowed_fields,
     fill_slots,
-    mark_line,
     mark_slot,
     reserved_word,
     split_slots,
     subject_template,
 )
+from newsletter.rendering.mistakes import as_typed, first_of
 from newsletter.rendering.theme import Margins, read_margins
 from newsletter.rendering.tree import forget_lines, line_of, lower_headings, read_markdown, serialise
 
-__all__ = ["Finding", "RenderError", "RenderedIssue", "check_fields", "render_issue", "save_render"]
+__all__ = ["Finding", "RenderError", "RenderedIssue", "check_fields", "look_at_issue", "render_issue", "save_render"]
 
 OPEN_STATUSES = (Issue.Status.DRAFT, Issue.Status.FAILED)
 
@@ -70,7 +71,34 @@ def render_issue(issue: Issue) -> RenderedIssue:
     The mail's own words are in the issue's language, the findings in the language active now. Raises RenderError.
     """
     subject_template(issue)  # an unknown field in the subject is found here, not while sending
-    tree = read_markdown(issue.body_markdown, issue.mailing_list)
+    return _render(issue, read_markdown(issue.body_markdown, issue.mailing_list))
+
+
+def look_at_issue(issue: Issue) -> RenderedIssue:
+    """The issue as an editor may see it while writing: never to be stored or sent. Raises RenderError.
+
+    A merge field that cannot be filled is shown as it was typed, and each is an error among the findings.
+    """
+    mistakes: list[FieldError] = []
+    legible = _with_legible_lines(issue, mistakes)
+    tree = read_markdown(issue.body_markdown, issue.mailing_list, mistakes)
+    subject_template(legible)
+    rendered = _render(legible, tree)
+    findings = in_order([*map(explain_mistake, mistakes), *rendered.findings])
+    return replace(rendered, findings=tuple(findings))
+
+
+def _with_legible_lines(issue: Issue, mistakes: list[FieldError]) -> Issue:
+    """A copy whose subject and preheader show every field that cannot be filled."""
+    legible = copy(issue)
+    for column in ("subject", "preheader"):
+        line, wrong = as_typed(getattr(issue, column), allowed_fields(issue.mailing_list), column)
+        setattr(legible, column, line)
+        mistakes += wrong
+    return legible
+
+
+def _render(issue: Issue, tree: HtmlElement) -> RenderedIssue:
     findings = list(check_tree(issue, tree))
     lower_headings(tree)
     web_tree = deepcopy(tree)
@@ -92,18 +120,21 @@ def render_issue(issue: Issue) -> RenderedIssue:
 
 
 def check_fields(issue: Issue) -> None:
-    """Raises FieldError for a merge field in body, subject or preheader that the list does not have, or that cannot stand there.
+    """Raises FieldError for merge fields in body, subject or preheader that the list does not have, or that cannot stand there.
 
-    What else may be wrong with a text does not keep anybody from saving it: the preview says it.
+    It is the first one and knows the others. What else may be wrong with a text does not keep anybody from saving it: the preview says it.
     """
+    mistakes: list[FieldError] = []
     try:
-        read_markdown(issue.body_markdown, issue.mailing_list)
-        subject_template(issue)
-        mark_line(issue.preheader, "html", allowed_fields(issue.mailing_list), column="preheader")
+        legible = _with_legible_lines(issue, mistakes)
+        read_markdown(issue.body_markdown, issue.mailing_list, mistakes)
+        subject_template(legible)
     except FieldError:
         raise
     except RenderError:
-        return
+        pass
+    if error := first_of(mistakes):
+        raise error
 
 
 def save_render(issue: Issue) -> RenderedIssue:

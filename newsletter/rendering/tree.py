@@ -10,19 +10,18 @@ from lxml import etree, html
 from lxml.html import HtmlElement
 
 from newsletter.rendering.blocks import LINE_ATTRIBUTE
+from newsletter.rendering.errors import FieldError
 from newsletter.rendering.highlight import highlight_code
 from newsletter.rendering.images import CONTENT_WIDTH, make_figures, size_image
 from newsletter.rendering.markdown import to_html
 from newsletter.rendering.merge import (
     ANY_MARKER,
-    RESERVED,
     allowed_fields,
     mark_fields,
     refuse_forged,
-    resolve_attribute,
-    resolve_fields,
     restore_fields,
 )
+from newsletter.rendering.mistakes import first_of, resolve_tree
 from newsletter.rendering.normal_form import HEADINGS, build_tree
 from subscribers.models import MailingList
 
@@ -45,14 +44,18 @@ def etree_escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def dress(tree: HtmlElement, allowed: Collection[str]) -> None:
-    """Finishes the tree in place. Raises RenderError for a merge field that is not allowed."""
+def dress(tree: HtmlElement, allowed: Collection[str], mistakes: list[FieldError] | None = None) -> None:
+    """Finishes the tree in place. Raises FieldError for merge fields that are not allowed, or adds what is wrong to `mistakes`."""
     for value in _strings(tree):
         refuse_forged(value)
     for code in list(tree.iter("pre", "code")):
         _finish_code(code)
     make_figures(tree)
-    _resolve(tree, allowed)
+    found = resolve_tree(tree, allowed)
+    if mistakes is not None:
+        mistakes += found
+    elif error := first_of(found):
+        raise error
     _name_headings(tree)
     _tick_tasks(tree)
     for image in tree.iter("img"):
@@ -61,10 +64,10 @@ def dress(tree: HtmlElement, allowed: Collection[str]) -> None:
         _make_scrollable(table)
 
 
-def read_markdown(markdown: str, mailing_list: MailingList) -> HtmlElement:
-    """The dressed tree of a text of this list, its lines still in it. Raises RenderError."""
+def read_markdown(markdown: str, mailing_list: MailingList, mistakes: list[FieldError] | None = None) -> HtmlElement:
+    """The dressed tree of a text of this list, its lines still in it. Raises RenderError; of `mistakes` see dress."""
     tree = parse_fragment(to_html(mark_fields(markdown)))
-    dress(tree, allowed_fields(mailing_list))
+    dress(tree, allowed_fields(mailing_list), mistakes)
     return tree
 
 
@@ -118,17 +121,6 @@ def _finish_code(code: HtmlElement) -> None:
             highlight_code(code, language)
     elif code.tag == "code":
         code.attrib.pop("class", None)
-
-
-def _resolve(tree: HtmlElement, allowed: Collection[str]) -> None:
-    for element in tree.iter():
-        if element.text and RESERVED in element.text:
-            element.text = resolve_fields(element.text, "html", allowed)
-        if element.tail and RESERVED in element.tail:
-            element.tail = resolve_fields(element.tail, "html", allowed)
-        for name, value in element.attrib.items():
-            if RESERVED in value:
-                element.attrib[name] = resolve_attribute(name, value, allowed)
 
 
 def _name_headings(tree: HtmlElement) -> None:

@@ -10,7 +10,7 @@ from lxml.html import HtmlElement
 from newsletter.models import Issue
 from newsletter.rendering.checks.codes import found
 from newsletter.rendering.checks.places import Places
-from newsletter.rendering.errors import Finding
+from newsletter.rendering.errors import FieldError, Finding
 from newsletter.rendering.merge import RESERVED, Slot, allowed_fields, mark_line, split_slots
 
 _ALWAYS_THERE = frozenset({"email", "token"})
@@ -25,6 +25,12 @@ def check_fields(issue: Issue, tree: HtmlElement, places: Places) -> Iterator[Fi
                 continue
             seen.add(slot.name)
             yield _found(slot, place, line)
+
+
+def explain_mistake(error: FieldError) -> Finding:
+    """A field that cannot be filled, as a finding."""
+    place = "" if error.column == "body_markdown" else error.column
+    return found("unknown-field", error.what, error.advice, place=place, line=error.line)
 
 
 def _marked_texts(issue: Issue, tree: HtmlElement, places: Places) -> Iterator[tuple[str, int | None, str]]:
