@@ -57,6 +57,11 @@ LEVELS: Mapping[str, Level] = {
     "empty-heading": "warning",
     "table-without-head": "note",
     "fragile-tag": "note",
+    # leftovers.py
+    "missing-footnote": "warning",
+    "unused-footnote": "warning",
+    "broken-table": "warning",
+    "wrong-size": "warning",
     # contrast.py, css.py
     "low-contrast": "warning",
     "unsupported-css": "note",

@@ -16,7 +16,7 @@ class Places:
     """Finds lines in one issue: the tree knows where each block begins, the source where in the block the words are."""
 
     def __init__(self, markdown: str, tree: HtmlElement) -> None:
-        self._lines = markdown.split("\n")
+        self.lines = markdown.split("\n")
         starts = {int(number) for number in tree.xpath(f"//@{LINE_ATTRIBUTE}") if str(number).isdigit()}
         self._starts = sorted(starts)
 
@@ -39,8 +39,8 @@ class Places:
 
     def _block(self, start: int) -> list[str]:
         following = bisect_right(self._starts, start)
-        end = self._starts[following] - 1 if following < len(self._starts) else len(self._lines)
-        return self._lines[start - 1 : max(end, start)]
+        end = self._starts[following] - 1 if following < len(self._starts) else len(self.lines)
+        return self.lines[start - 1 : max(end, start)]
 
 
 def _holds(line: str, word: str) -> bool:

@@ -349,3 +349,28 @@ def test_a_finding_names_a_merge_field_as_it_is_typed() -> None:
     assert "“link {{ name }}”" in told
     assert "?n={{ name }}" in told
     assert [each.line for each in rendered.findings if each.code == "personal-link"] == [3, 11]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("글[^nope] 그리고 [^nope]", [("missing-footnote", 3)]),
+        ("글\n그리고 **또**[^nope]", [("missing-footnote", 4)]),
+        ("글 `[^nope]` \\[^nope]\n\n```\n[^1]: 코드\n```\n", []),
+        ("글[^1]\n\n[^1]: 있음\n\n[^2]: 없음", [("unused-footnote", 7)]),
+        ("글\n\n[^3]: 서로만[^4]\n[^4]: 부르는", [("unused-footnote", 5), ("unused-footnote", 6)]),
+        ("글[^1]\n\n[^1]: 하나\n[^1]: 둘", [("unused-footnote", 5)]),
+        ("| a | b |\n|---|\n| 1 | 2 |", [("broken-table", 4)]),
+        ("글\n\n**a** | b\n---|---|---\n1|2", [("broken-table", 6)]),
+        ("> | a | b |\n> |---|", [("broken-table", 4)]),
+        ("| a | b |\n|---|---|\n| 1 | 2 |\n\n```\n| a | b |\n|---|\n```", []),
+        ("![고양이](https://a.kr/x.png){width=abc height=-5}", [("wrong-size", 3), ("wrong-size", 3)]),
+        ('글\n<img src="https://a.kr/x.png" alt="고양이" width="300px">', [("wrong-size", 4)]),
+        ("![고양이](https://a.kr/x.png){width=50%}", []),
+        ("```\n![고양이](https://a.kr/x.png){width=abc}\n```", []),
+    ],
+)
+def test_what_came_to_nothing_is_told_with_its_line(body: str, told: list[tuple[str, int]]) -> None:
+    codes_here = {"missing-footnote", "unused-footnote", "broken-table", "wrong-size"}
+    found = check(body_markdown=f"{WORDS}\n\n{body}\n")
+    assert [(each.code, each.line) for each in found if each.code in codes_here] == told
