@@ -34,7 +34,7 @@ def check_images(tree: HtmlElement, places: Places) -> Iterator[Finding]:
             "image-without-size",
             _("Images of unknown width: %(count)d (%(names)s). Outlook on Windows shows them as wide as they are.")
             % {"count": len(unsized), "names": names},
-            _("Say how wide: ![what it shows](https://…){: width=%(width)d }.") % {"width": CONTENT_WIDTH},
+            _("Say how wide: ![what it shows](https://…){width=%(width)d}.") % {"width": CONTENT_WIDTH},
             place=names,
             line=places.find(unsized[0], unsized[0].get("src", "")),
         )

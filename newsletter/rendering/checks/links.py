@@ -136,7 +136,7 @@ def _check_together(links: list[HtmlElement], places: Places) -> Iterator[Findin
     def gather(code: str, message: str, remedy: str, these: list[HtmlElement]) -> Iterator[Finding]:
         if these:
             names = name_some(_name_of(link) for link in these)
-            line = places.find(these[0], these[0].get("href", ""))
+            line = places.find(these[0], these[0].get("href", ""), plain_text(these[0]))
             yield found(code, message % {"count": len(these), "names": names}, remedy, place=names, line=line)
 
     web = [link for link in links if is_web_url(link.get("href", ""))]

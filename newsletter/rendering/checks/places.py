@@ -11,6 +11,8 @@ from newsletter.rendering.blocks import LINE_ATTRIBUTE
 from newsletter.rendering.merge import RESERVED, split_slots
 from newsletter.rendering.tree import line_of
 
+_DEFINITION = re.compile(r" {0,3}\[(?!\^)[^\]]+\]:")
+
 
 class Places:
     """Finds lines in one issue: the tree knows where each block begins, the source where in the block the words are."""
@@ -45,6 +47,8 @@ class Places:
 
 def _holds(line: str, word: str) -> bool:
     """Does the line of Markdown hold the word, in which a merge field may be a slot by now?"""
+    if _DEFINITION.match(line):
+        return False  # [name]: https://… says where links lead that stand elsewhere
     if RESERVED not in word:
         return word in line
     pieces = (re.escape(p) if isinstance(p, str) else r"\{\{[^{}\n]*\}\}" for p in split_slots(word))

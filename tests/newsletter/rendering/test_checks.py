@@ -374,3 +374,14 @@ def test_what_came_to_nothing_is_told_with_its_line(body: str, told: list[tuple[
     codes_here = {"missing-footnote", "unused-footnote", "broken-table", "wrong-size"}
     found = check(body_markdown=f"{WORDS}\n\n{body}\n")
     assert [(each.code, each.line) for each in found if each.code in codes_here] == told
+
+
+def test_a_link_by_reference_is_named_by_its_own_line_and_not_by_that_of_its_address() -> None:
+    body = f"{WORDS}\n\n글\n둘 [하나][1][둘][2]\n셋\n\n[1]: https://a.kr/1\n[2]: https://a.kr/2\n"
+    assert [(each.code, each.line) for each in check(body_markdown=body)] == [("touching-links", 4)]
+
+
+@pytest.mark.parametrize("width", [0, 120])
+def test_a_list_s_logo_is_no_reason_for_a_finding(width: int) -> None:
+    issue = make(logo_url="https://sosik.kr/logo.png", logo_width=width or None)
+    assert render_issue(issue).findings == ()
