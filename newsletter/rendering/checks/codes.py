@@ -48,6 +48,7 @@ LEVELS: Mapping[str, Level] = {
     "localhost-image": "error",
     "insecure-image": "warning",
     "image-without-alt": "warning",
+    "vague-alt": "warning",
     "image-without-size": "note",
     "huge-image": "note",
     "image-only": "warning",

@@ -144,7 +144,7 @@ def _check_together(links: list[HtmlElement], places: Places) -> Iterator[Findin
         "vague-link",
         _("Link texts that do not say where they lead: %(count)d (%(names)s)."),
         _("Link the words that name the thing: a screen reader reads the links one by one."),
-        [link for link in links if link.get("href") and _words_of(link) in VAGUE_WORDS],
+        [link for link in links if link.get("href") and _is_vague(link)],
     )
     yield from gather(
         "insecure-link",
@@ -187,6 +187,15 @@ def _check_together(links: list[HtmlElement], places: Places) -> Iterator[Findin
             % {"count": len(web)},
             _("Think of linking the sources from one page."),
         )
+
+
+def _is_vague(link: HtmlElement) -> bool:
+    """Does its text say nothing, being a word like "here", or only an emoji or an arrow?"""
+    words = _words_of(link)
+    is_wordless = (
+        not words and plain_text(link) and not link.get("href", "").startswith("#") and link.find(".//img") is None
+    )
+    return bool(is_wordless) or words in VAGUE_WORDS
 
 
 def _words_of(link: HtmlElement) -> str:

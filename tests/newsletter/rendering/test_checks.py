@@ -385,3 +385,20 @@ def test_a_link_by_reference_is_named_by_its_own_line_and_not_by_that_of_its_add
 def test_a_list_s_logo_is_no_reason_for_a_finding(width: int) -> None:
     issue = make(logo_url="https://sosik.kr/logo.png", logo_width=width or None)
     assert render_issue(issue).findings == ()
+
+
+@pytest.mark.parametrize("text", ["👉", "→", "👨‍👩‍👧‍👦", "☝️ »"])
+def test_a_link_of_nothing_but_a_sign_says_nothing(text: str) -> None:
+    assert codes_in(f"글 [{text}](https://a.kr/)") == ["vague-link"]
+    assert codes_in(f"글 [서점 {text}](https://a.kr/)") == []
+    assert codes_in(f"글 [{text} ![고양이](https://a.kr/a.png){{width=9}}](https://a.kr/)") == []
+
+
+@pytest.mark.parametrize("alt", ["image", "Picture", "그림", "이미지", "사진.", "IMG_1234.JPG", "写真"])
+def test_an_image_called_image_has_no_description(alt: str) -> None:
+    assert codes_in(f"![{alt}](https://a.kr/a.png){{width=9}}") == ["vague-alt"]
+    assert codes_in(f"![밤의 {alt}](https://a.kr/a.png){{width=9}}") == []
+
+
+def test_a_footnote_s_signs_are_no_links_that_say_nothing() -> None:
+    assert codes_in("글[^1]\n\n[^1]: 있음") == []
