@@ -28,6 +28,7 @@ from newsletter.rendering.continuing import (
     name_cut,
 )
 from newsletter.rendering.errors import FieldError, Finding, RenderError
+from newsletter.rendering.footnotes import label_notes
 from newsletter.rendering.hosts import spell_hosts
 from newsletter.rendering.inlining import inline_css
 from newsletter.rendering.layout import lay_out, lay_out_text
@@ -101,6 +102,8 @@ def _with_legible_lines(issue: Issue, mistakes: list[FieldError]) -> Issue:
 def _render(issue: Issue, tree: HtmlElement) -> RenderedIssue:
     findings = list(check_tree(issue, tree))
     lower_headings(tree)
+    with translation.override(issue.language):
+        label_notes(tree)
     web_tree = deepcopy(tree)
     forget_lines(tree)
     margins = _read_margins(issue)

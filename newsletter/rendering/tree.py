@@ -151,6 +151,8 @@ def _tick_tasks(tree: HtmlElement) -> None:
 
 def _make_scrollable(table: HtmlElement) -> None:
     """A wide table scrolls inside the column instead of widening it."""
+    for head in table.iterfind("thead/tr/th"):
+        head.set("scope", head.get("scope", "col"))  # or a screen reader names no column
     parent = table.getparent()
     if parent is None:
         return

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from lxml.html import HtmlElement
 
 from newsletter.rendering.markdown import to_html
+from newsletter.rendering.render import render_issue
 from newsletter.rendering.tree import dress, forget_lines, line_of, parse_fragment, plain_text, serialise
+from tests.factories import make_issue, make_list
 
 
 def read(markdown: str) -> HtmlElement:
@@ -76,6 +80,22 @@ def test_footnotes_are_numbered_as_they_are_met_and_lead_back_to_each_place() ->
     ids = tree.xpath("//@id")
     assert len(ids) == len(set(ids))
     assert {href[1:] for href in tree.xpath("//a/@href")} <= set(ids)
+
+
+@pytest.mark.django_db
+def test_the_ways_to_a_note_and_back_are_named_for_those_who_hear_them() -> None:
+    body = "글[^a] 또[^a] 그리고[^b]\n\n[^a]: 하나\n[^b]: 둘\n"
+    rendered = render_issue(make_issue(make_list(), body_markdown=body, language="en"))
+    for part in (rendered.html, rendered.web_html):
+        assert re.findall('aria-label="([^"]*ote [^"]*)"', " ".join(part.split())) == [
+            *("Note 1", "Note 1", "Note 2"),
+            *("Back to the text, note 1, place 1", "Back to the text, note 1, place 2", "Back to the text, note 2"),
+        ]
+
+
+def test_a_tables_heads_are_those_of_their_columns() -> None:
+    heads = read("| a | b |\n|---|---|\n| 1 | 2 |\n").iter("th")
+    assert [head.get("scope") for head in heads] == ["col", "col"]
 
 
 def test_a_footnote_may_have_several_blocks() -> None:

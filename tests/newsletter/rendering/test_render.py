@@ -170,7 +170,7 @@ def test_what_an_editor_should_see_is_found(body: str, code: str) -> None:
 
 def test_a_sound_post_has_no_findings() -> None:
     body = (
-        "# 제목\n\n[위로](#제목)\n\n![그림](https://images.sosik.kr/a.png){: width=300 }\n\n"
+        "# 제목\n\n[위로](#제목)\n\n![밤의 서점](https://images.sosik.kr/a.png){: width=300 }\n\n"
         + "[글](https://sosik.kr)을 읽습니다. " * 9
     )
     assert render_body(body, preheader="오늘 아침에 읽을 한 줄짜리 소식").findings == ()
