@@ -51,5 +51,6 @@ def _holds(line: str, word: str) -> bool:
         return False  # [name]: https://… says where links lead that stand elsewhere
     if RESERVED not in word:
         return word in line
-    pieces = (re.escape(p) if isinstance(p, str) else r"\{\{[^{}\n]*\}\}" for p in split_slots(word))
+    field = r"\{{\{{\s*{}\b[^{{}}\n]*\}}\}}"
+    pieces = (re.escape(p) if isinstance(p, str) else field.format(p.name) for p in split_slots(word))
     return re.search("".join(pieces), line) is not None

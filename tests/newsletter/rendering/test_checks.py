@@ -402,3 +402,10 @@ def test_an_image_called_image_has_no_description(alt: str) -> None:
 
 def test_a_footnote_s_signs_are_no_links_that_say_nothing() -> None:
     assert codes_in("글[^1]\n\n[^1]: 있음") == []
+
+
+def test_a_field_without_default_is_named_by_its_own_line() -> None:
+    found = check(
+        body_markdown=f'{WORDS}\n{{{{ email }}}}\n{{{{ names|default:"x" }}}}\n{{{{ name }}}}', merge_fields=["names"]
+    )
+    assert [(each.code, each.line) for each in found] == [("field-without-default", 4)]
