@@ -93,7 +93,7 @@ class _Folder:
             if self._length + octets(piece) > MAX_LINE_OCTETS:
                 if piece.startswith(" "):
                     piece = "\n" + piece[1:]
-                elif piece == tag:  # <div></div><div></div>: nothing may come between, but space may stand before a tag's end
+                elif piece == tag:  # nothing may come between <div></div><div></div>, but space may stand before a >
                     piece = tag[:-1] + "\n>"
             self.add(piece)
 

@@ -66,9 +66,13 @@ def render_issue(issue: Issue) -> RenderedIssue:
     """
     subject_template(issue)  # an unknown field in the subject is found here, not while sending
     tree = read_markdown(issue.body_markdown, issue.mailing_list)
+    _held = list(
+        tree.iter()
+    )  # or lxml makes a new Python object for an element each time a step comes by: a fifth of the time
     findings = list(check_tree(issue, tree))
     lower_headings(tree)
     web_tree = deepcopy(tree)
+    _held += web_tree.iter()
     forget_lines(tree)
     margins = _read_margins(issue)
     links = rewrite_links(tree, utm_parameters(issue), track=PersonalUrls.of(issue).tracks_clicks, also=margins.trees)

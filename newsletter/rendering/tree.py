@@ -85,6 +85,17 @@ def line_of(element: HtmlElement) -> int | None:
     return None
 
 
+def lines_of(tree: HtmlElement) -> dict[HtmlElement, int | None]:
+    """line_of for every element, in one walk: asked one by one, 8,000 links of one paragraph take 5 s."""
+    lines = {tree: line_of(tree)}
+    for element in tree.iter():
+        near = lines[element]
+        for child in element:
+            line = child.get(LINE_ATTRIBUTE, "")
+            near = lines[child] = int(line) if line else near
+    return lines
+
+
 def lower_headings(tree: HtmlElement) -> None:
     """The title is the only <h1>, in the mail and in the archive: a post that uses # for its parts moves down by one."""
     headings = list(tree.iter(*HEADINGS))
@@ -176,6 +187,7 @@ __all__ = [
     "etree_escape",
     "forget_lines",
     "line_of",
+    "lines_of",
     "lower_headings",
     "parse_fragment",
     "plain_text",
