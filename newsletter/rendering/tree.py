@@ -11,7 +11,7 @@ from lxml.html import HtmlElement
 
 from newsletter.rendering.blocks import LINE_ATTRIBUTE
 from newsletter.rendering.errors import FieldError
-from newsletter.rendering.highlight import highlight_code
+from newsletter.rendering.highlight import Highlighter
 from newsletter.rendering.images import CONTENT_WIDTH, make_figures, size_image
 from newsletter.rendering.markdown import to_html
 from newsletter.rendering.merge import (
@@ -48,8 +48,9 @@ def dress(tree: HtmlElement, allowed: Collection[str], mistakes: list[FieldError
     """Finishes the tree in place. Raises FieldError for merge fields that are not allowed, or adds what is wrong to `mistakes`."""
     for value in _strings(tree):
         refuse_forged(value)
+    highlighter = Highlighter()
     for code in list(tree.iter("pre", "code")):
-        _finish_code(code)
+        _finish_code(code, highlighter)
     make_figures(tree)
     found = resolve_tree(tree, allowed)
     if mistakes is not None:
@@ -88,6 +89,17 @@ def line_of(element: HtmlElement) -> int | None:
     return None
 
 
+def lines_of(tree: HtmlElement) -> dict[HtmlElement, int | None]:
+    """line_of for every element, in one walk: asked one by one, 8,000 links of one paragraph take 5 s."""
+    lines = {tree: line_of(tree)}
+    for element in tree.iter():
+        near = lines[element]
+        for child in element:
+            line = child.get(LINE_ATTRIBUTE, "")
+            near = lines[child] = int(line) if line else near
+    return lines
+
+
 def lower_headings(tree: HtmlElement) -> None:
     """The title is the only <h1>, in the mail and in the archive: a post that uses # for its parts moves down by one."""
     headings = list(tree.iter(*HEADINGS))
@@ -107,7 +119,7 @@ def _strings(tree: HtmlElement) -> Iterator[str]:
         yield from (text for text in (element.text, element.tail, *element.attrib.values()) if text)
 
 
-def _finish_code(code: HtmlElement) -> None:
+def _finish_code(code: HtmlElement, highlighter: Highlighter) -> None:
     """Code shows what was typed, merge fields included; a block with a known language gets colours."""
     for element in code.iter():
         if element.text:
@@ -118,7 +130,7 @@ def _finish_code(code: HtmlElement) -> None:
     if code.tag == "code" and parent is not None and parent.tag == "pre":
         language = (code.attrib.pop("class", "") or "").removeprefix("language-")
         if language and not len(code):
-            highlight_code(code, language)
+            highlighter.colour(code, language)
     elif code.tag == "code":
         code.attrib.pop("class", None)
 
@@ -170,6 +182,7 @@ __all__ = [
     "etree_escape",
     "forget_lines",
     "line_of",
+    "lines_of",
     "lower_headings",
     "parse_fragment",
     "plain_text",

@@ -7,9 +7,8 @@ from bisect import bisect_right
 
 from lxml.html import HtmlElement
 
-from newsletter.rendering.blocks import LINE_ATTRIBUTE
 from newsletter.rendering.merge import RESERVED, split_slots
-from newsletter.rendering.tree import line_of
+from newsletter.rendering.tree import lines_of
 
 _DEFINITION = re.compile(r" {0,3}\[(?!\^)[^\]]+\]:")
 
@@ -19,12 +18,12 @@ class Places:
 
     def __init__(self, markdown: str, tree: HtmlElement) -> None:
         self.lines = markdown.split("\n")
-        starts = {int(number) for number in tree.xpath(f"//@{LINE_ATTRIBUTE}") if str(number).isdigit()}
-        self._starts = sorted(starts)
+        self._line_of = lines_of(tree)
+        self._starts = sorted({line for line in self._line_of.values() if line is not None})
 
     def find(self, element: HtmlElement, *words: str) -> int | None:
         """The line, from 1, of the first of `words` found in the element's block; else the block's first line; None if unknown."""
-        start = line_of(element)
+        start = self._line_of[element]
         if start is None:
             return None
         block = self._block(start)
@@ -36,7 +35,7 @@ class Places:
 
     def source_of(self, element: HtmlElement) -> str:
         """The Markdown of the element's block; empty if unknown."""
-        start = line_of(element)
+        start = self._line_of[element]
         return "" if start is None else "\n".join(self._block(start))
 
     def _block(self, start: int) -> list[str]:
