@@ -46,10 +46,10 @@ class Places:
 
 def _holds(line: str, word: str) -> bool:
     """Does the line of Markdown hold the word, in which a merge field may be a slot by now?"""
-    if _DEFINITION.match(line):
-        return False  # [name]: https://… says where links lead that stand elsewhere
     if RESERVED not in word:
-        return word in line
-    field = r"\{{\{{\s*{}\b[^{{}}\n]*\}}\}}"
-    pieces = (re.escape(p) if isinstance(p, str) else field.format(p.name) for p in split_slots(word))
-    return re.search("".join(pieces), line) is not None
+        is_there = word in line
+    else:
+        field = r"\{{\{{\s*{}\b[^{{}}\n]*\}}\}}"
+        pieces = (re.escape(p) if isinstance(p, str) else field.format(p.name) for p in split_slots(word))
+        is_there = re.search("".join(pieces), line) is not None
+    return is_there and not _DEFINITION.match(line)  # [name]: https://… says where links lead that stand elsewhere
