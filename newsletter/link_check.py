@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -15,6 +15,7 @@ from newsletter.egress import Fetched, fetch
 from newsletter.rendering.checks.codes import found, shorten
 from newsletter.rendering.checks.links import is_local_host
 from newsletter.rendering.errors import Finding
+from newsletter.rendering.hosts import to_readable_host
 from newsletter.rendering.links import is_web_url
 
 _HOSTS_AT_ONCE = 6  # threads; a host is asked one thing at a time
@@ -76,7 +77,7 @@ def _ask(url: str, ask: Fetch) -> Fetched:
 
 
 def _judge(address: Address, answer: Fetched) -> Iterator[Finding]:
-    place = shorten(address.url, 100)
+    place = shorten(to_readable_host(address.url), 100)
     if answer.trouble == "unknown-name" or answer.status in _GONE or (answer.status or 0) >= 500:
         yield found(
             "dead-link",
@@ -121,4 +122,6 @@ def _is_elsewhere(old: str, new: str) -> bool:
 
 
 def _line_of(url: str, lines: list[str]) -> int | None:
-    return next((number for number, line in enumerate(lines, start=1) if url in line), None)
+    """The first line that holds the address as it is, or in the letters that HTML writes with percent signs."""
+    spellings = {url, to_readable_host(url), unquote(to_readable_host(url))}
+    return next((n for n, line in enumerate(lines, start=1) if any(each in line for each in spellings)), None)

@@ -15,13 +15,13 @@ from django.utils.translation import gettext as _
 
 from newsletter.content.first_sentence import first_sentence
 from newsletter.content.front_matter import ContentError, FrontMatter, parse_front_matter
+from newsletter.content.languages import MEANT, is_language
 from newsletter.content.send_time import SendTimeError, read_send_time
 from newsletter.content.slugs import MAX_SLUG_LENGTH, make_slug
 from newsletter.models import Issue
 
 MAX_POST_BYTES = 1_000_000  # real posts run from 2 kB to 400 kB
 MAX_LINE_LENGTH = 300  # characters of a subject or preheader, as their columns have
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,2}")
 # What may be written behind a key that is on or off, in the words of YAML 1.1.
 _SWITCH = {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}
 _KEYS = {"subject": "title", "preheader": "description"}  # columns that front matter knows by another name
@@ -166,8 +166,10 @@ class _Keys:
 
     def take_language(self) -> str:
         value = self.take_line("lang")
-        if value and not _LANGUAGE.fullmatch(value):
-            raise self._error("lang", _("“%(key)s” is not a language."), _("Write lang: ko or lang: en."))
+        if value and not is_language(value):
+            meant = MEANT.get(value.lower())
+            advice = _("Write lang: %(code)s.") % {"code": meant} if meant else _("Write lang: ko or lang: en.")
+            raise self._error("lang", _("“%(key)s” is not a language."), advice)
         return value.replace("_", "-")
 
     def take_slug(self) -> str:

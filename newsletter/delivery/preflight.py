@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from newsletter.delivery.compose import IssueTemplate, Recipient
 from newsletter.models import Issue
 from newsletter.rendering.checks.codes import found, in_order
+from newsletter.rendering.checks.fields import explain_mistake
 from newsletter.rendering.checks.message import check_message
 from newsletter.rendering.errors import FieldError, Finding
 from newsletter.rendering.merge import fill_slots, subject_template
-from newsletter.rendering.render import RenderedIssue, RenderError, render_issue
+from newsletter.rendering.render import RenderedIssue, RenderError, look_at_issue
 
 # Nobody has this number; the address is one that RFC 2606 keeps free. Without a name: what most readers are.
 _SAMPLE = Recipient(subscriber_id=0, address="reader@example.com", values={"email": "reader@example.com"})
@@ -29,9 +30,11 @@ class Preflight:
 def look_over(issue: Issue) -> Preflight:
     """Renders the issue, composes it for a reader who does not exist, and returns the findings about both. Asks no database."""
     try:
-        rendered = render_issue(issue)
+        rendered = look_at_issue(issue)
     except RenderError as error:
         return Preflight((_explain(error),), None)
+    if any(finding.code == "unknown-field" for finding in rendered.findings):
+        return Preflight(rendered.findings, None)
     findings = list(rendered.findings)
     if not any(finding.code == "control-character" for finding in findings):
         findings += _check_messages(issue, rendered)
@@ -55,6 +58,6 @@ def _off_the_wire(data: bytes) -> bytes:
 
 def _explain(error: RenderError) -> Finding:
     """Why there is no mail, and where in the text that is known."""
-    code = "unknown-field" if isinstance(error, FieldError) else "not-rendered"
-    place = "" if error.column == "body_markdown" else error.column
-    return found(code, error.what, error.advice, place=place, line=error.line)
+    if isinstance(error, FieldError):
+        return explain_mistake(error)
+    return found("not-rendered", error.what, error.advice, line=error.line)

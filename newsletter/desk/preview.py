@@ -15,10 +15,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from newsletter.desk.forms import DraftForm
 from newsletter.models import Issue
-from newsletter.rendering.errors import RenderError
+from newsletter.rendering.errors import FieldError, RenderError
 from newsletter.rendering.looking import DEAD_TOKEN, html_to_look_at, text_to_look_at
 from newsletter.rendering.merge import TOKEN, fill_slots, plain_subject
-from newsletter.rendering.render import RenderedIssue, render_issue
+from newsletter.rendering.render import RenderedIssue, look_at_issue
 
 FRAME_POLICY = (
     "default-src 'none'; img-src https: data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
@@ -51,8 +51,8 @@ def findings(request: HttpRequest, pk: int) -> HttpResponse:
     issue = _as_typed(request, get_object_or_404(Issue.objects.select_related("mailing_list"), pk=pk))
     context: dict[str, object] = {"issue": issue}
     try:
-        rendered = render_issue(issue)
-        context |= {"subject": plain_subject(issue), "rendered": rendered, "size": _size_of(rendered)}
+        rendered = look_at_issue(issue)
+        context |= {"subject": _subject_of(issue), "rendered": rendered, "size": _size_of(rendered)}
     except RenderError as error:
         context["error"] = error
     return render(request, "desk/findings.html", context)
@@ -65,10 +65,18 @@ def _as_typed(request: HttpRequest, issue: Issue) -> Issue:
     return form.instance
 
 
+def _subject_of(issue: Issue) -> str:
+    """As a reader without a name sees it; with a field that cannot be filled, as it was typed."""
+    try:
+        return plain_subject(issue)
+    except FieldError:
+        return issue.subject
+
+
 def _mail_of(request: HttpRequest, issue: Issue) -> tuple[str, str, tuple[str, ...]]:
     if issue.status != Issue.Status.DRAFT:
         return issue.html, issue.text, tuple(issue.links.order_by("number").values_list("url", flat=True))
-    rendered = render_issue(_as_typed(request, issue) if request.method == "POST" else issue)
+    rendered = look_at_issue(_as_typed(request, issue) if request.method == "POST" else issue)
     return rendered.html, rendered.text, rendered.links
 
 

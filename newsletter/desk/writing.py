@@ -97,7 +97,8 @@ def _has_good_fields(form: DraftForm) -> bool:
     try:
         check_fields(form.instance)
     except FieldError as error:
-        form.add_error(error.column, str(error))
+        for each in (error, *error.others):
+            form.add_error(each.column, str(each))
         return False
     return True
 

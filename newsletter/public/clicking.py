@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from urllib.parse import urlsplit
 
-import idna
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from newsletter.models import Link
 from newsletter.public.engagement import note_engagement
+from newsletter.rendering.hosts import to_ascii_host
 from newsletter.tokens import read_personal_token
 from subscribers.pages import private_page
 
@@ -32,27 +31,13 @@ def follow_link(request: HttpRequest, number: str, token: str) -> HttpResponse:
     except Link.DoesNotExist:
         return _unknown(request)
     note_engagement(request, "click", issue_id, subscriber_id, link_number=int(number))
-    return HttpResponseRedirect(spell_host(url))
+    return HttpResponseRedirect(to_ascii_host(url))
 
 
 @lru_cache(maxsize=4096)  # links of an issue that has gone out do not change; what is not found is asked anew each time
 def link_url(issue_id: int, number: int) -> str:
     """Where a link leads. Raises Link.DoesNotExist."""
     return Link.objects.values_list("url", flat=True).get(issue_id=issue_id, number=number)
-
-
-def spell_host(url: str) -> str:
-    """The address with a host of other scripts in ASCII (한글.kr is xn--bj0bj06e.kr): browsers take it percent-encoded, programs do not."""
-    if url.isascii():
-        return url
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    name, colon, port = host.partition(":")
-    try:
-        spelt = idna.encode(name, uts46=True).decode()
-    except idna.IDNAError:  # no such name: where it leads is the browser's to say
-        return url
-    return url.replace(f"//{parts.netloc}", f"//{user}{at}{spelt}{colon}{port}", 1)
 
 
 def _unknown(request: HttpRequest) -> HttpResponse:

@@ -147,6 +147,8 @@ class ContainerParser(BlockParser):
             self._count_cells(part, first)
             super().parseBlocks(parent, [_close_gaps("\n".join(part))])
             self._number_rows(parent, known, first)
+            if any("\\|" in line for line in part):
+                _free_pipes(parent[known:])
             first += len(part)
 
     def _add_definitions(self, parent: etree.Element, block: Block) -> bool:
@@ -183,6 +185,14 @@ class ContainerParser(BlockParser):
         for table in parent[known:] if self._knows_lines else ():
             for n, row in enumerate(table.iter("tr")):
                 row.set(LINE_ATTRIBUTE, str(line + 1 + n + (n > 0)))
+
+
+def _free_pipes(elements: Iterable[etree.Element]) -> None:
+    """In a table's cell an escaped pipe is a |, in code too, where a backslash would else be shown (GitHub's Markdown, section 4.10)."""
+    for table in elements:
+        for cell in (*table.iter("td"), *table.iter("th")):
+            if cell.text:
+                cell.text = cell.text.replace("\\|", "|")
 
 
 def _add_code(parent: etree.Element, block: Block) -> None:

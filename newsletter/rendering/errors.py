@@ -12,6 +12,7 @@ class RenderError(Exception):
     """An issue cannot become a mail: what is wrong, what to do about it, and on which line of the Markdown, where that is known."""
 
     column = "body_markdown"  # the Issue's column it is about
+    others: tuple[RenderError, ...] = ()  # what is wrong besides, where that is known
 
     def __init__(self, what: str, advice: str, *, line: int | None = None) -> None:
         super().__init__(what, advice)
@@ -29,9 +30,12 @@ class RenderError(Exception):
 class FieldError(RenderError):
     """A merge field that the list does not have, that is not well written, or that stands where none can."""
 
-    def __init__(self, what: str, advice: str, *, line: int | None = None, column: str = "body_markdown") -> None:
+    def __init__(
+        self, what: str, advice: str, *, line: int | None = None, column: str = "body_markdown", typed: str = ""
+    ) -> None:
         super().__init__(what, advice, line=line)
         self.column = column
+        self.typed = typed  # the field, where it may be shown in its place
 
 
 @dataclass(frozen=True, slots=True)

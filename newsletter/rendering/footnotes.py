@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from xml.etree.ElementTree import Element, SubElement
 
 from django.utils.translation import gettext as _
+from lxml.html import HtmlElement
 from markdown import Markdown
 from markdown.extensions.footnotes import FootnoteExtension
 from markdown.treeprocessors import Treeprocessor
@@ -16,6 +17,7 @@ from newsletter.rendering.errors import RenderError
 
 MAX_NOTES = 2_000  # notes and references together: Python-Markdown compares each with all
 _DEFINITION = re.compile(r" {0,3}\[\^([^\]]*)\]:")
+_NOTE_LINK = re.compile(r"#fn(?P<back>ref)?(?P<place>[0-9]+)?:(?P<number>[0-9]+)")
 _BACK = "↩\ufe0e"  # as text, not as a blue picture
 
 
@@ -54,6 +56,21 @@ def check_notes(markdown: str) -> None:
     if markdown.count("[^") > MAX_NOTES:
         what = _("The text names more than %(limit)d footnotes.") % {"limit": MAX_NOTES}
         raise RenderError(what, _("Split it into two issues."))
+
+
+def label_notes(tree: HtmlElement) -> None:
+    """Says to those who hear the page what a raised number and an arrow lead to, in the language active now, in place."""
+    for link in tree.iter("a"):
+        match = _NOTE_LINK.fullmatch(link.get("href", ""))
+        if match is None:
+            continue
+        parent, numbers = link.getparent(), {"number": match["number"], "place": match["place"] or "1"}
+        if match["back"] and (match["place"] or link.getnext() is not None):
+            link.set("aria-label", _("Back to the text, note %(number)s, place %(place)s") % numbers)
+        elif match["back"]:
+            link.set("aria-label", _("Back to the text, note %(number)s") % numbers)
+        elif parent is not None and parent.tag == "sup":
+            link.set("aria-label", _("Note %(number)s") % numbers)
 
 
 class _Numbering(Treeprocessor):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 from urllib.parse import parse_qsl, urlsplit
 
 from lxml import etree
 from lxml.html import HtmlElement
 
 from newsletter.rendering.blocks import LINE_ATTRIBUTE
+from newsletter.rendering.text_inline import BLOCK_TAGS
 
 CONTENT_WIDTH = 552  # CSS pixels of the column: images are scaled to it
 
@@ -19,8 +21,12 @@ _Line = list["str | HtmlElement"]  # what stands on one line of a paragraph, in 
 def make_figures(tree: HtmlElement) -> None:
     """Turns every image that has a line of its paragraph for itself, linked or not, into a figure, in place.
 
-    The lines before it and behind it stay paragraphs: people put a picture right below the sentence it belongs to.
+    The lines before it and behind it stay paragraphs: people put a picture right below the sentence it belongs to. An item of a tight
+    list has words without a paragraph around them, and keeps them so.
     """
+    for item in list(tree.iter("li", "dd")):
+        if any(_image_in(child) is not None for child in item):
+            _make_figures_in_item(item)
     for paragraph in list(tree.iter("p")):
         parent = paragraph.getparent()
         if parent is None or paragraph.get("align") or not any(_image_in(child) is not None for child in paragraph):
@@ -33,6 +39,26 @@ def make_figures(tree: HtmlElement) -> None:
         for number, block in enumerate(blocks):
             block.tail = tail if number == len(blocks) - 1 else "\n"
             parent.insert(place + number, block)
+
+
+def _make_figures_in_item(item: HtmlElement) -> None:
+    """The same for the words with which an item begins, up to its first block."""
+    words = item.makeelement("p", {name: value for name, value in item.attrib.items() if name == LINE_ATTRIBUTE})
+    words.text = item.text
+    words.extend(list(takewhile(lambda child: child.tag not in BLOCK_TAGS, item)))
+    item.text, place = None, 0
+    for block in list(_make_blocks(words, _take_lines(words))):
+        is_figure = block.tag == "figure"
+        text = "" if is_figure else block.text or ""
+        if place:
+            item[place - 1].tail = (item[place - 1].tail or "") + text
+        else:
+            item.text = (item.text or "") + text
+        for part in [block] if is_figure else list(block):
+            item.insert(place, part)
+            place += 1
+        if is_figure:
+            block.tail = "\n"
 
 
 def _take_lines(paragraph: HtmlElement) -> list[_Line]:

@@ -11,6 +11,7 @@ from markdown.inlinepatterns import BACKTICK_RE, BacktickInlineProcessor, Inline
 from markdown.util import HTML_PLACEHOLDER_RE, INLINE_PLACEHOLDER_PREFIX, INLINE_PLACEHOLDER_RE, AtomicString
 
 from newsletter.rendering.blocks import LINE_ATTRIBUTE
+from newsletter.rendering.korean_endings import length_of_ending
 from newsletter.rendering.sanitiser import ATTRIBUTES
 
 _Match = tuple[Element | None, int | None, int | None]
@@ -36,29 +37,10 @@ class BareLink(InlineProcessor):
     """https://example.org/, www.example.org or me@example.org in running text.
 
     As in GitHub's Markdown, www. leads to http:// and an address of mail to mailto:, and punctuation behind is not part of it; nor, here,
-    is a Korean particle.
+    is a Korean ending. A bracket that was opened before the address ends it, whatever follows.
     """
 
     ANCESTOR_EXCLUDES = ("a",)
-    _PARTICLES = (
-        *(
-            "이라고",
-            "입니다",
-            "이에요",
-            "이라는",
-            "으로",
-            "이나",
-            "에서",
-            "에게",
-            "까지",
-            "부터",
-            "라는",
-            "라고",
-            "이다",
-            "예요",
-        ),
-        *"은는이가을를과와의에로도만나",
-    )
     _ADDRESS = r"(?:(?<![\w/])https?://|(?<![\w/@.-])www\.)[^\s<>\"`\x02\x03“”‘’「」『』（）。，、…]+"
     _MAIL = r"(?<![\w.+/:-])[A-Za-z0-9.+_-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?![-_\w@]*@)"
     _ENTITY = re.compile(r"&[A-Za-z0-9]{1,30};\Z")
@@ -79,18 +61,15 @@ class BareLink(InlineProcessor):
         return link, m.start(0), m.start(0) + len(url)
 
     def _trim(self, url: str) -> str:
-        end = len(url)
-        surplus = {")": url.count(")") - url.count("("), "]": url.count("]") - url.count("[")}
+        end = _end_of_brackets(url)
         while end:
             last = url[end - 1]
-            particle = next((p for p in self._PARTICLES if url.endswith(p, 0, end)), "")
             if last == ";" and (entity := self._ENTITY.search(url, max(0, end - 32), end)):
                 end = entity.start()
-            elif last in ".,:;!?'*_~|" or surplus.get(last, 0) > 0:
-                surplus[last] = surplus.get(last, 0) - 1
+            elif last in ".,:;!?'*_~|":
                 end -= 1
-            elif particle and not "가" <= url[end - len(particle) - 1] <= "힣":
-                end -= len(particle)
+            elif ending := length_of_ending(url, end):
+                end -= ending
             else:
                 break
         return url[:end]
@@ -110,6 +89,19 @@ class BareLink(InlineProcessor):
             if re.match(r"</?a[\s>]", html):
                 return not html.startswith("</")
         return False
+
+
+def _end_of_brackets(url: str) -> int:
+    """Where the first bracket stands that closes one from before the address; its end when there is none."""
+    opened = {")": 0, "]": 0}
+    for index, letter in enumerate(url):
+        if letter in "([":
+            opened[")" if letter == "(" else "]"] += 1
+        elif letter in opened:
+            opened[letter] -= 1
+            if opened[letter] < 0:
+                return index
+    return len(url)
 
 
 class AttributeLists(AttrListTreeprocessor):

@@ -22,7 +22,8 @@ _VERBATIM = ("style", "pre", "title", "textarea")
 def fold_html(page: str) -> str:
     """The same page with no line longer than MAX_LINE_OCTETS, but for one unbroken attribute.
 
-    Breaks stand where a space was; in text without spaces, and in <pre>, an empty comment holds the line end.
+    Breaks stand where a space was; in text without spaces, and in <pre>, an empty comment holds the line end; in tags without
+    attributes it stands before the >.
     """
     folder = _Folder()
     verbatim = ""
@@ -89,8 +90,11 @@ class _Folder:
             self.add(tag)
             return
         for piece in _attributes(tag):
-            if self._length + octets(piece) > MAX_LINE_OCTETS and piece.startswith(" "):
-                piece = "\n" + piece[1:]
+            if self._length + octets(piece) > MAX_LINE_OCTETS:
+                if piece.startswith(" "):
+                    piece = "\n" + piece[1:]
+                elif piece == tag:  # nothing may come between <div></div><div></div>, but space may stand before a >
+                    piece = tag[:-1] + "\n>"
             self.add(piece)
 
     def add_text(self, text: str, *, spaces_break: bool, gap: str) -> None:
@@ -104,7 +108,8 @@ class _Folder:
                     unit = "\n"
                 elif self._length > 10:
                     self.add(gap)
-            self.add(unit)
+            self._parts.append(unit)  # a word, or one space: add() would measure it again, and there may be a million
+            self._length = 0 if unit == "\n" else self._length + size
 
 
 def _units(text: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from html import escape
 
 from django.conf import settings
 
+from newsletter.rendering.hosts import to_ascii_host
 from newsletter.rendering.merge import TOKEN, fill_slots
 from newsletter.tokens import TOKEN_LENGTH
 
@@ -19,7 +20,7 @@ def html_to_look_at(html: str, links: Sequence[str], values: Mapping[str, str]) 
     """A rendered HTML part for one reader, past our counter and without the pixel; `links` are those of its rendering."""
     filled = fill_slots(html, {**values, TOKEN.name: DEAD_TOKEN})
     pixel = rf'<img[^>]+src="{re.escape(settings.SITE_URL)}/o/{DEAD_TOKEN}"[^>]*>'
-    return re.sub(pixel, "", _lead_straight(filled, [escape(link) for link in links]))
+    return re.sub(pixel, "", _lead_straight(filled, [escape(to_ascii_host(link)) for link in links]))
 
 
 def text_to_look_at(text: str, links: Sequence[str], values: Mapping[str, str]) -> str:

@@ -39,6 +39,8 @@ def to_html(markdown: str) -> str:
     _check_length(markdown)
     footnotes = Footnotes()
     engine = Markdown(extensions=[_Posts(footnotes), *_extensions(), footnotes], output_format="html")
+    # A plain list: Markdown's own looks up each pattern for each paragraph, and checks the type of the number it is asked for.
+    engine.inlinePatterns = list(engine.inlinePatterns)  # type: ignore[assignment]
     try:
         fragment = engine.convert(markdown)
     except RecursionError as error:

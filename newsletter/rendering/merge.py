@@ -14,7 +14,7 @@ import html
 import re
 import unicodedata
 from base64 import b32decode, b32encode
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal, assert_never
@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 
 from newsletter.models import Issue
 from newsletter.rendering.errors import FieldError, RenderError
+from newsletter.rendering.normal_form import FORBIDDEN
 from subscribers.models import MailingList
 from subscribers.tokens import TOKEN_LENGTH
 
@@ -104,6 +105,13 @@ def fill_slots(marked: str, values: Mapping[str, str]) -> str:
     return "".join(piece if isinstance(piece, str) else fill_slot(piece, values) for piece in split_slots(marked))
 
 
+def name_slots(marked: str) -> str:
+    """The text as a person is told of it: {{ name }} for each slot."""
+    if RESERVED not in marked:
+        return marked
+    return "".join(p if isinstance(p, str) else f"{{{{ {p.name} }}}}" for p in split_slots(marked))
+
+
 def stretch_slots(text: str) -> str:
     """The text with each slot as long, in octets, as the longest value that may be filled in: what a line is measured by."""
     text = text.replace(mark_slot(TOKEN), "x" * TOKEN_LENGTH)
@@ -150,24 +158,48 @@ def restore_fields(text: str) -> str:
     return _SOURCE.sub(lambda match: _read_typed(match)[1], text)
 
 
+def read_fields(text: str, place: Place, allowed: Collection[str]) -> Iterator[str | FieldError]:
+    """The text's pieces with a slot for every field; for one the list does not have or that is not well written, what is wrong with it."""
+    position = 0
+    for match in _SOURCE.finditer(text):
+        yield text[position : match.start()]
+        yield _resolve(*_read_typed(match), place, allowed)
+        position = match.end()
+    yield text[position:]
+
+
+def read_attribute(name: str, value: str, allowed: Collection[str]) -> Iterator[str | FieldError]:
+    """The pieces of an attribute's value in the same way; wrong is a field also where none can stand: in an id, in a host."""
+    if name in TEXT_ATTRIBUTES:
+        yield from read_fields(value, "html", allowed)
+        return
+    first = _SOURCE.search(value)
+    if first is None:
+        yield value
+        return
+    line, typed = _read_typed(first)
+    if name not in URL_ATTRIBUTES:
+        what = _("The merge field %(field)s stands in “%(attribute)s”.") % {"field": typed, "attribute": name}
+        yield FieldError(what, _("Put it into the text, an address, or a picture's description."), line=line)
+        return
+    pieces = read_fields(value, "url", allowed)
+    if not typed.startswith("\\") and not _FIXED_START.match(value[: first.start()]):
+        what = _("The merge field %(field)s would decide where a link leads.") % {"field": typed}
+        advice = _("Begin the address with https:// and the whole host, then a slash.")
+        yield value[: first.start()]
+        yield FieldError(what, advice, line=line, typed=typed)
+        pieces = read_fields(value[first.end() :], "url", allowed)
+    yield from pieces
+
+
 def resolve_fields(text: str, place: Place, allowed: Collection[str]) -> str:
     """The text with a slot for every field. Raises FieldError for a field the list does not have or that is not well written."""
-    return _SOURCE.sub(lambda match: _resolve(*_read_typed(match), place, allowed), text)
+    return _join(read_fields(text, place, allowed))
 
 
 def resolve_attribute(name: str, value: str, allowed: Collection[str]) -> str:
     """An attribute's value with a slot for every field. Raises FieldError also where no field can stand: in an id, in a host."""
-    if name in TEXT_ATTRIBUTES:
-        return resolve_fields(value, "html", allowed)
-    first = _SOURCE.search(value)
-    line, typed = _read_typed(first) if first else (None, "")
-    if name not in URL_ATTRIBUTES:
-        what = _("The merge field %(field)s stands in “%(attribute)s”.") % {"field": typed, "attribute": name}
-        raise FieldError(what, _("Put it into the text, an address, or a picture's description."), line=line)
-    if first and not typed.startswith("\\") and not _FIXED_START.match(value[: first.start()]):
-        what = _("The merge field %(field)s would decide where a link leads.") % {"field": typed}
-        raise FieldError(what, _("Begin the address with https:// and the whole host, then a slash."), line=line)
-    return resolve_fields(value, "url", allowed)
+    return _join(read_attribute(name, value, allowed))
 
 
 def refuse_forged(value: str) -> None:
@@ -210,6 +242,23 @@ def mark_line(text: str, place: Place, allowed: Collection[str], *, column: str 
         raise FieldError(error.what, error.advice, column=column) from None
 
 
+def read_line(text: str, place: Place, allowed: Collection[str]) -> Iterator[str | FieldError]:
+    """The pieces of a line of plain text, its good fields as they were typed; for a wrong one, what is wrong with it."""
+    position = 0
+    for match in _TYPED.finditer(text):
+        mistake = _resolve(None, match.group(), place, allowed)
+        if isinstance(mistake, FieldError):
+            yield text[position : match.start()]
+            yield mistake
+            position = match.end()
+    yield text[position:]
+
+
+def escape_field(typed: str) -> str:
+    """A field as one types it to be shown as it is."""
+    return f"\\{typed}"
+
+
 def reserved_word(line: int | None = None) -> RenderError:
     """The error for a text that holds our mark, which only this module may write."""
     what = _("The text holds “%(word)s”, a word Sosik keeps for itself.") % {"word": RESERVED}
@@ -240,16 +289,27 @@ def _cut(value: str, escape: Callable[[str], str], limit: int) -> str:
     return escape(value[: sum(size <= limit for size in sizes)])
 
 
-def _resolve(line: int | None, typed: str, place: Place, allowed: Collection[str]) -> str:
+def _join(pieces: Iterable[str | FieldError]) -> str:
+    parts = []
+    for piece in pieces:
+        if isinstance(piece, FieldError):
+            raise piece
+        parts.append(piece)
+    return "".join(parts)
+
+
+def _resolve(line: int | None, typed: str, place: Place, allowed: Collection[str]) -> str | FieldError:
     if typed.startswith("\\"):
         return typed[1:]
     match = _FIELD.fullmatch(typed)
     if match is None:
         what = _("“%(field)s” is not a merge field.") % {"field": typed}
-        raise FieldError(what, _('Write {{ name|default:"reader" }}, or \\{{ for the braces themselves.'), line=line)
+        advice = _('Write {{ name|default:"reader" }}, or \\{{ for the braces themselves.')
+        return FieldError(what, advice, line=line, typed=typed)
     if match["name"] not in allowed:
         what = _("This list has no merge field “%(name)s”.") % {"name": match["name"]}
-        raise FieldError(what, _("It has: %(names)s.") % {"names": ", ".join(sorted(allowed))}, line=line)
+        advice = _("It has: %(names)s.") % {"names": ", ".join(sorted(allowed))}
+        return FieldError(what, advice, line=line, typed=typed)
     default = next((match[group] for group in "abcd" if match[group] is not None), "")
     return mark_slot(Slot(match["name"], place, default))
 
@@ -259,7 +319,7 @@ def _read_typed(match: re.Match[str]) -> tuple[int, str]:
     # An entity in the text can forge a marker. What it unpacks to was never washed: in an address it could be javascript:.
     if not re.fullmatch("[0-9]{1,7}", line) or not _TYPED.fullmatch(typed):
         raise reserved_word()
-    return int(line), typed
+    return int(line), FORBIDDEN.sub("", typed)  # packed, they got past to_html, which takes them out of everything else
 
 
 def _read_slot(match: re.Match[str]) -> Slot | None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from copy import deepcopy
-from dataclasses import asdict, dataclass
+from copy import copy, deepcopy
+from dataclasses import asdict, dataclass, replace
+from html import unescape
+from itertools import chain
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone, translation
+from django.utils.encoding import iri_to_uri
 from django.utils.translation import gettext as _
 from lxml.html import HtmlElement
 
 from newsletter.models import Issue, Link
 from newsletter.rendering.checks import check_page, check_tree
-from newsletter.rendering.checks.codes import in_order
+from newsletter.rendering.checks.codes import in_order, shorten
+from newsletter.rendering.checks.fields import explain_mistake
 from newsletter.rendering.continuing import (
     MAX_HTML_BYTES,
     check_size,
@@ -24,26 +28,29 @@ from newsletter.rendering.continuing import (
     name_cut,
 )
 from newsletter.rendering.errors import FieldError, Finding, RenderError
+from newsletter.rendering.footnotes import label_notes
+from newsletter.rendering.hosts import spell_hosts
 from newsletter.rendering.inlining import inline_css
 from newsletter.rendering.layout import lay_out, lay_out_text
 from newsletter.rendering.lines import LINE_LIMIT, fold_html, fold_text, octets
 from newsletter.rendering.links import PersonalUrls, rewrite_links, utm_parameters, web_url
 from newsletter.rendering.merge import (
+    MAX_URL_VALUE_OCTETS,
     RESERVED,
     TOKEN,
     Slot,
     allowed_fields,
     fill_slots,
-    mark_line,
     mark_slot,
     reserved_word,
     split_slots,
     subject_template,
 )
+from newsletter.rendering.mistakes import as_typed, first_of
 from newsletter.rendering.theme import Margins, read_margins
-from newsletter.rendering.tree import forget_lines, lower_headings, read_markdown, serialise
+from newsletter.rendering.tree import forget_lines, line_of, lower_headings, read_markdown, serialise
 
-__all__ = ["Finding", "RenderError", "RenderedIssue", "check_fields", "render_issue", "save_render"]
+__all__ = ["Finding", "RenderError", "RenderedIssue", "check_fields", "look_at_issue", "render_issue", "save_render"]
 
 OPEN_STATUSES = (Issue.Status.DRAFT, Issue.Status.FAILED)
 
@@ -65,18 +72,52 @@ def render_issue(issue: Issue) -> RenderedIssue:
     The mail's own words are in the issue's language, the findings in the language active now. Raises RenderError.
     """
     subject_template(issue)  # an unknown field in the subject is found here, not while sending
-    tree = read_markdown(issue.body_markdown, issue.mailing_list)
+    return _render(issue, read_markdown(issue.body_markdown, issue.mailing_list))
+
+
+def look_at_issue(issue: Issue) -> RenderedIssue:
+    """The issue as an editor may see it while writing: never to be stored or sent. Raises RenderError.
+
+    A merge field that cannot be filled is shown as it was typed, and each is an error among the findings.
+    """
+    mistakes: list[FieldError] = []
+    legible = _with_legible_lines(issue, mistakes)
+    tree = read_markdown(issue.body_markdown, issue.mailing_list, mistakes)
+    subject_template(legible)
+    rendered = _render(legible, tree)
+    findings = in_order([*map(explain_mistake, mistakes), *rendered.findings])
+    return replace(rendered, findings=tuple(findings))
+
+
+def _with_legible_lines(issue: Issue, mistakes: list[FieldError]) -> Issue:
+    """A copy whose subject and preheader show every field that cannot be filled."""
+    legible = copy(issue)
+    for column in ("subject", "preheader"):
+        line, wrong = as_typed(getattr(issue, column), allowed_fields(issue.mailing_list), column)
+        setattr(legible, column, line)
+        mistakes += wrong
+    return legible
+
+
+def _render(issue: Issue, tree: HtmlElement) -> RenderedIssue:
+    # or lxml makes a new Python object for an element each time a step comes by: a fifth of the time
+    _held = list(tree.iter())
     findings = list(check_tree(issue, tree))
     lower_headings(tree)
+    with translation.override(issue.language):
+        label_notes(tree)
     web_tree = deepcopy(tree)
+    _held += web_tree.iter()
     forget_lines(tree)
     margins = _read_margins(issue)
     links = rewrite_links(tree, utm_parameters(issue), track=PersonalUrls.of(issue).tracks_clicks, also=margins.trees)
+    for each in (tree, web_tree, *margins.trees):
+        spell_hosts(each)
     with translation.override(issue.language):
         html, cut = _write_html(issue, tree, margins)
         urls = PersonalUrls.of(issue, continues=cut is not None)
         text = fold_text(lay_out_text(issue, tree, urls, margins, links))
-    _check_lines(html, text)
+    _check_lines(html, text, web_tree)
     _check_tokens(html, text)
     _check_slots(html)
     may_end_early = issue.when_too_large == Issue.WhenTooLarge.CONTINUE
@@ -85,18 +126,21 @@ def render_issue(issue: Issue) -> RenderedIssue:
 
 
 def check_fields(issue: Issue) -> None:
-    """Raises FieldError for a merge field in body, subject or preheader that the list does not have, or that cannot stand there.
+    """Raises FieldError for merge fields in body, subject or preheader that the list does not have, or that cannot stand there.
 
-    What else may be wrong with a text does not keep anybody from saving it: the preview says it.
+    It is the first one and knows the others. What else may be wrong with a text does not keep anybody from saving it: the preview says it.
     """
+    mistakes: list[FieldError] = []
     try:
-        read_markdown(issue.body_markdown, issue.mailing_list)
-        subject_template(issue)
-        mark_line(issue.preheader, "html", allowed_fields(issue.mailing_list), column="preheader")
+        legible = _with_legible_lines(issue, mistakes)
+        read_markdown(issue.body_markdown, issue.mailing_list, mistakes)
+        subject_template(legible)
     except FieldError:
         raise
     except RenderError:
-        return
+        pass
+    if error := first_of(mistakes):
+        raise error
 
 
 def save_render(issue: Issue) -> RenderedIssue:
@@ -171,13 +215,28 @@ def _hide_braces(html: str) -> str:
     return html.replace("{{", "{&#123;")
 
 
-def _check_lines(html: str, text: str) -> None:
+def _check_lines(html: str, text: str, tree: HtmlElement) -> None:
     for line in (*html.split("\n"), *text.split("\n")):
         if (RESERVED in line or len(line) * 4 > LINE_LIMIT) and octets(line) > LINE_LIMIT:
-            address = max(re.findall(r"[^\s\"'<>]+", line), key=octets)
-            what = _("An address of up to %(length)d characters is too long for a mail: %(start)s…")
-            what %= {"length": octets(address), "start": fill_slots(address, {})[:60]}
-            raise RenderError(what, _("Shorten it, or leave out some of its merge fields."))
+            raise _too_long(max(map(octets, re.findall(r"[^\s\"'<>]+", unescape(line)))), tree)
+
+
+def _too_long(length: int, tree: HtmlElement) -> RenderError:
+    """The error for a line of the mail that nothing can break; `tree` has the addresses as they were typed, and their lines."""
+    links = {link: link.get("href") or link.get("src") or "" for link in chain(tree.iter("a"), tree.iter("img"))}
+    link, address = max(links.items(), key=lambda pair: octets(iri_to_uri(pair[1])), default=(tree, ""))
+    if octets(iri_to_uri(address)) * 2 < length:
+        what = _("A word or an address of the mail may grow to %(length)d characters, and a line holds %(limit)d.")
+        advice = _("Look for it in the text, and in the header and footer of the list.")
+        return RenderError(what % {"length": length, "limit": LINE_LIMIT}, advice)
+    what = _("An address may grow to %(length)d characters, and a line of a mail holds %(limit)d: %(address)s")
+    what %= {"length": length, "limit": LINE_LIMIT, "address": shorten(address, 120)}
+    if RESERVED not in address:
+        return RenderError(what, _("Shorten it."), line=line_of(link))
+    advice = _(
+        "A reader's value may take up to %(each)d characters of an address (30 letters of Korean): leave out some of its merge fields."
+    )
+    return RenderError(what, advice % {"each": MAX_URL_VALUE_OCTETS}, line=line_of(link))
 
 
 def _check_tokens(*parts: str) -> None:

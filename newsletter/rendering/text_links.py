@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from newsletter.rendering.hosts import to_readable_host
 from newsletter.rendering.merge import RESERVED, TOKEN, mark_slot
 from newsletter.rendering.wrapping import EDGES, GLUE
 
@@ -44,6 +45,7 @@ class Links:
         if colon and scheme.lower() in ("mailto", "tel"):
             address = _unquote(rest.partition("?")[0])
             return words if not address or address.casefold() in words.casefold() else f"{words} ({address})"
+        url = to_readable_host(url)
         target = self._target(url)
         if _is_same(words, target):
             return words if "://" in words else f"{target.partition(':')[0]}://{words}"
@@ -56,7 +58,7 @@ class Links:
         match = _TRACKED.search(url)
         if match is None or not 0 < int(match[1]) <= len(self.targets):
             return url
-        return self.targets[int(match[1]) - 1]
+        return to_readable_host(self.targets[int(match[1]) - 1])
 
 
 def _on_one_line(href: str) -> str:
@@ -74,7 +76,7 @@ def _is_same(words: str, url: str) -> bool:
 
 
 def _plain(url: str) -> str:
-    address, hash_mark, fragment = url.partition("#")
+    address, hash_mark, fragment = to_readable_host(url).partition("#")
     bare = _UTM.sub("", address).rstrip("?&/") if "utm_" in address else address.rstrip("/")
     return unquote(_SCHEME.sub("", bare + hash_mark + fragment))
 

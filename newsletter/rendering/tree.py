@@ -10,19 +10,18 @@ from lxml import etree, html
 from lxml.html import HtmlElement
 
 from newsletter.rendering.blocks import LINE_ATTRIBUTE
-from newsletter.rendering.highlight import highlight_code
+from newsletter.rendering.errors import FieldError
+from newsletter.rendering.highlight import Highlighter
 from newsletter.rendering.images import CONTENT_WIDTH, make_figures, size_image
 from newsletter.rendering.markdown import to_html
 from newsletter.rendering.merge import (
     ANY_MARKER,
-    RESERVED,
     allowed_fields,
     mark_fields,
     refuse_forged,
-    resolve_attribute,
-    resolve_fields,
     restore_fields,
 )
+from newsletter.rendering.mistakes import first_of, resolve_tree
 from newsletter.rendering.normal_form import HEADINGS, build_tree
 from subscribers.models import MailingList
 
@@ -45,14 +44,19 @@ def etree_escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def dress(tree: HtmlElement, allowed: Collection[str]) -> None:
-    """Finishes the tree in place. Raises RenderError for a merge field that is not allowed."""
+def dress(tree: HtmlElement, allowed: Collection[str], mistakes: list[FieldError] | None = None) -> None:
+    """Finishes the tree in place. Raises FieldError for merge fields that are not allowed, or adds what is wrong to `mistakes`."""
     for value in _strings(tree):
         refuse_forged(value)
+    highlighter = Highlighter()
     for code in list(tree.iter("pre", "code")):
-        _finish_code(code)
+        _finish_code(code, highlighter)
     make_figures(tree)
-    _resolve(tree, allowed)
+    found = resolve_tree(tree, allowed)
+    if mistakes is not None:
+        mistakes += found
+    elif error := first_of(found):
+        raise error
     _name_headings(tree)
     _tick_tasks(tree)
     for image in tree.iter("img"):
@@ -61,10 +65,10 @@ def dress(tree: HtmlElement, allowed: Collection[str]) -> None:
         _make_scrollable(table)
 
 
-def read_markdown(markdown: str, mailing_list: MailingList) -> HtmlElement:
-    """The dressed tree of a text of this list, its lines still in it. Raises RenderError."""
+def read_markdown(markdown: str, mailing_list: MailingList, mistakes: list[FieldError] | None = None) -> HtmlElement:
+    """The dressed tree of a text of this list, its lines still in it. Raises RenderError; of `mistakes` see dress."""
     tree = parse_fragment(to_html(mark_fields(markdown)))
-    dress(tree, allowed_fields(mailing_list))
+    dress(tree, allowed_fields(mailing_list), mistakes)
     return tree
 
 
@@ -83,6 +87,17 @@ def line_of(element: HtmlElement) -> int | None:
         before = near.getprevious()
         near = before if before is not None else near.getparent()
     return None
+
+
+def lines_of(tree: HtmlElement) -> dict[HtmlElement, int | None]:
+    """line_of for every element, in one walk: asked one by one, 8,000 links of one paragraph take 5 s."""
+    lines = {tree: line_of(tree)}
+    for element in tree.iter():
+        near = lines[element]
+        for child in element:
+            line = child.get(LINE_ATTRIBUTE, "")
+            near = lines[child] = int(line) if line else near
+    return lines
 
 
 def lower_headings(tree: HtmlElement) -> None:
@@ -104,7 +119,7 @@ def _strings(tree: HtmlElement) -> Iterator[str]:
         yield from (text for text in (element.text, element.tail, *element.attrib.values()) if text)
 
 
-def _finish_code(code: HtmlElement) -> None:
+def _finish_code(code: HtmlElement, highlighter: Highlighter) -> None:
     """Code shows what was typed, merge fields included; a block with a known language gets colours."""
     for element in code.iter():
         if element.text:
@@ -115,20 +130,9 @@ def _finish_code(code: HtmlElement) -> None:
     if code.tag == "code" and parent is not None and parent.tag == "pre":
         language = (code.attrib.pop("class", "") or "").removeprefix("language-")
         if language and not len(code):
-            highlight_code(code, language)
+            highlighter.colour(code, language)
     elif code.tag == "code":
         code.attrib.pop("class", None)
-
-
-def _resolve(tree: HtmlElement, allowed: Collection[str]) -> None:
-    for element in tree.iter():
-        if element.text and RESERVED in element.text:
-            element.text = resolve_fields(element.text, "html", allowed)
-        if element.tail and RESERVED in element.tail:
-            element.tail = resolve_fields(element.tail, "html", allowed)
-        for name, value in element.attrib.items():
-            if RESERVED in value:
-                element.attrib[name] = resolve_attribute(name, value, allowed)
 
 
 def _name_headings(tree: HtmlElement) -> None:
@@ -159,6 +163,8 @@ def _tick_tasks(tree: HtmlElement) -> None:
 
 def _make_scrollable(table: HtmlElement) -> None:
     """A wide table scrolls inside the column instead of widening it."""
+    for head in table.iterfind("thead/tr/th"):
+        head.set("scope", head.get("scope", "col"))  # or a screen reader names no column
     parent = table.getparent()
     if parent is None:
         return
@@ -176,6 +182,7 @@ __all__ = [
     "etree_escape",
     "forget_lines",
     "line_of",
+    "lines_of",
     "lower_headings",
     "parse_fragment",
     "plain_text",

@@ -85,8 +85,7 @@ def _fill_lines(text: str, width: int) -> Iterator[str]:
     line, cells = "", 0
     for word in _SPACES.split(text):
         gap = " " if line else ""
-        for piece in _fit_word(word, width):
-            size = display_width(piece)
+        for piece, size in _fit_word(word, width):
             if line and cells + len(gap) + size > width:
                 yield _finish(line)
                 line, cells, gap = "", 0, ""
@@ -100,38 +99,42 @@ def _finish(line: str) -> str:
     return line.replace(GLUE, " ").rstrip()
 
 
-def _fit_word(word: str, width: int) -> Iterator[str]:
-    """The word in pieces that may stand on different lines, cut further where one is wider than a line."""
+def _fit_word(word: str, width: int) -> Iterator[tuple[str, int]]:
+    """The word in pieces that may stand on different lines, cut further where one is wider than a line; each with its display cells."""
     for piece in _split_word(word):
-        if display_width(piece) <= width:
-            yield piece
+        size = display_width(piece)
+        if size <= width:
+            yield piece, size
             continue
         for part in filter(None, _BY_SYLLABLE.findall(piece)):
-            yield from [part] if display_width(part) <= width else _cut(part, width)
+            size = display_width(part)
+            yield from [(part, size)] if size <= width else _cut(part, width)
 
 
 def _split_word(word: str) -> list[str]:
+    if word.isascii():
+        return [word] if word else []
     is_korean = _HAS_HANGUL.search(word) and not _HAS_KANA.search(word)
     if is_korean or not _HAS_WIDE.search(word):
         return [word] if word else []
     return [piece for piece in _BY_LETTER.findall(word) if piece]
 
 
-def _cut(piece: str, width: int) -> Iterator[str]:
+def _cut(piece: str, width: int) -> Iterator[tuple[str, int]]:
     """The piece cut at the width, but never within an address, a slot or what a reader takes for a letter."""
     if "@" in piece and piece.isascii() and len(piece) < 320:  # RFC 5321: an address has at most 254
-        yield piece
+        yield piece, display_width(piece)
         return
     line, cells = "", 0
     for index, part in enumerate(_WHOLE.split(piece)):
         for letter in [part] if index % 2 else iter_graphemes(part):
             size = display_width(letter)
             if line and cells + size > width:
-                yield line
+                yield line, cells
                 line, cells = "", 0
             line += letter
             cells += size
-    yield line
+    yield line, cells
 
 
 __all__ = [

@@ -8,6 +8,9 @@ import pytest
 
 from newsletter.egress import Fetched, fetch
 from newsletter.link_check import Address, addresses_of, check_addresses
+from newsletter.public_address import read_target
+from newsletter.rendering.render import render_issue
+from tests.factories import make_issue, make_list
 from tests.newsletter.web import Site, page, redirect
 
 
@@ -99,3 +102,13 @@ def test_every_address_of_links_and_images_is_asked_once_with_its_line() -> None
         Address("https://a.kr/p.png", 4),
         Address("https://a.kr/encoded%20one", None),
     ]
+
+
+@pytest.mark.django_db
+def test_a_link_to_a_host_of_another_script_is_asked_by_its_ascii_name_and_has_its_line() -> None:
+    body = "첫 줄\n\n둘째 [idn](https://한글.kr/경로?q=값)\n"
+    web_html = render_issue(make_issue(make_list(), body_markdown=body)).web_html
+    (address,) = addresses_of(web_html, body)
+    assert address.line == 3
+    target = read_target(address.url, frozenset({443}))
+    assert (target.host, target.path) == ("xn--bj0bj06e.kr", "/%EA%B2%BD%EB%A1%9C?q=%EA%B0%92")

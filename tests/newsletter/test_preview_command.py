@@ -122,6 +122,14 @@ def test_a_readers_values_are_filled_in_and_escaped(post: Path, tmp_path: Path) 
     assert "&lt;b&gt;민지&lt;/b&gt;님" in (tmp_path / "first-frost.html").read_text("utf-8")
 
 
+def test_values_may_stand_before_the_file(post: Path, tmp_path: Path) -> None:
+    make_list()
+    run("--out", tmp_path, "--as", "name=민지", "email=minji@example.org", post)
+    assert "민지님" in (tmp_path / "first-frost.html").read_text("utf-8")
+    assert "Which issue?" in refusal("--as", "name=민지")
+    assert "this is “서울”" in refusal("--as", "서울", post)
+
+
 def test_a_field_the_list_does_not_have_is_refused_before_anything_is_written(post: Path, tmp_path: Path) -> None:
     make_list()
     out = tmp_path / "out"
@@ -172,7 +180,7 @@ def test_findings_are_counted_with_the_command_that_names_them(tmp_path: Path) -
     [
         ("no front matter", r"post\.md, line 1: the front matter is missing"),
         (POST.replace("title: 첫 서리", 'title: "첫'), r"post\.md, line \d: this is not YAML"),
-        (POST.replace("{{ name", "{{ town"), r"post\.md: This list has no merge field “town”\. It has: "),
+        (POST.replace("{{ name", "{{ town"), r"post\.md, line \d+: This list has no merge field “town”\. It has: "),
     ],
 )
 def test_a_post_that_cannot_be_shown_is_refused_in_words(tmp_path: Path, text: str, words: str) -> None:

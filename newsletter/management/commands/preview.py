@@ -18,7 +18,7 @@ from newsletter.content.front_matter import ContentError
 from newsletter.management.chromium import SHOTS, NoChromiumError, open_chromium, take_picture
 from newsletter.management.images import Illustrated, fetch_images
 from newsletter.management.previewing import preview_issue, write_files
-from newsletter.management.unsaved import issue_from
+from newsletter.management.unsaved import Found, issue_from
 from newsletter.rendering.errors import RenderError
 
 _MAX_NAME_BYTES = 200
@@ -34,7 +34,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """A name that ends in .md, .markdown or .txt, or has a slash, is a file; any other is a slug, unless a file has it."""
-        parser.add_argument("name", metavar="FILE_OR_SLUG")
+        parser.add_argument("name", metavar="FILE_OR_SLUG", nargs="?", default="")
         parser.add_argument("--list", dest="list_slug", default="", metavar="SLUG", help="as an issue of this list")
         parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (var/preview/SLUG)")
         parser.add_argument("--open", action="store_true", help="open the HTML in the browser")
@@ -52,15 +52,17 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Raises CommandError for a post that cannot be read or rendered, and then has written nothing."""
         try:
-            values = _read_values(options["values"])
-            found = issue_from(options["name"], options["list_slug"])
+            name, words = _name_behind_values(options["name"], options["values"])
+            values = _read_values(words)
+            found = issue_from(name, options["list_slug"])
             if found.has_stand_in_list:
                 found.issue.mailing_list.merge_fields = list(values)  # nobody has said yet what it will have
-            preview = preview_issue(found.issue, values)
         except ContentError as error:
             raise CommandError(str(error)) from error
+        try:
+            preview = preview_issue(found.issue, values)
         except RenderError as error:
-            raise CommandError(f"{options['name']}: {error.what} {error.advice}") from error
+            raise CommandError("\n".join(_explain(each, found, name) for each in (error, *error.others))) from error
         slug = _file_name(found.issue.slug)
         pictures, words = _take_pictures(preview.html, with_images=options["images"])
         files = {
@@ -75,7 +77,7 @@ class Command(BaseCommand):
                 paths[0].with_name(f"{slug}-{shot.name}.png").unlink(missing_ok=True)
         if found.has_stand_in_list:
             words.append(_("Its list is not there yet: name, sender and postal address are made up."))
-        self.stdout.write("\n".join([*words, _say_findings(preview.levels, options["name"])]))
+        self.stdout.write("\n".join([*words, _say_findings(preview.levels, name)]))
         if options["open"] and not webbrowser.open(paths[0].absolute().as_uri()):
             self.stdout.write(_("No browser could be opened here. Open the HTML file yourself."))
 
@@ -88,6 +90,23 @@ class Command(BaseCommand):
         for path in paths:
             self.stdout.write(str(path))
         return paths
+
+
+def _name_behind_values(name: str, values: list[str]) -> tuple[str, list[str]]:
+    """The file or slug, and the values: `--as name=Minji post.md` gives the file to --as. Raises CommandError when there is none."""
+    behind = [word for word in values if "=" not in word]
+    if name or not behind:
+        if not name:
+            raise CommandError(_("Which issue? Name a post's file, or an issue's slug."))
+        return name, values
+    return behind[-1], [word for word in values if word != behind[-1]]
+
+
+def _explain(error: RenderError, found: Found, name: str) -> str:
+    """What is wrong, by the file's own line where there is a file."""
+    if found.source is None:
+        return f"{name}: {error}"
+    return str(found.source.error_in(error.column, error.line, error.what, error.advice))
 
 
 def _read_values(words: list[str]) -> dict[str, str]:

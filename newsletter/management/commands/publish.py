@@ -93,7 +93,8 @@ class Command(BaseCommand):
             self.stderr.write(str(error))
             return False
         except RenderError as error:
-            self.stderr.write(str(source.error_in(error.column, error.line, error.what, error.advice)))
+            for each in (error, *error.others):
+                self.stderr.write(str(source.error_in(each.column, each.line, each.what, each.advice)))
             return False
         except NotAllowed as error:
             self.stderr.write(f"{file}: {error.what} {error.advice}")

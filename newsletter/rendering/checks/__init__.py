@@ -15,6 +15,7 @@ from newsletter.rendering.checks.css import check_extra_css
 from newsletter.rendering.checks.fields import check_fields
 from newsletter.rendering.checks.head import check_head, check_sender
 from newsletter.rendering.checks.images import check_images
+from newsletter.rendering.checks.leftovers import check_leftovers
 from newsletter.rendering.checks.links import check_links
 from newsletter.rendering.checks.page import check_page
 from newsletter.rendering.checks.places import Places
@@ -34,6 +35,7 @@ def check_tree(issue: Issue, tree: HtmlElement) -> Iterator[Finding]:
     yield from check_links(tree, places)
     yield from check_images(tree, places)
     yield from check_structure(tree, places)
+    yield from check_leftovers(tree, places)
     yield from check_fields(issue, tree, places)
     yield from check_sender(issue.mailing_list)
     yield from check_extra_css(issue.mailing_list.extra_css)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from newsletter.rendering.errors import Finding
+from newsletter.rendering.merge import name_slots
 
 Level = Literal["error", "warning", "note"]
 
@@ -37,6 +38,7 @@ LEVELS: Mapping[str, Level] = {
     "link-without-text": "warning",
     "vague-link": "warning",
     "naked-link": "note",
+    "unclear-address": "note",
     "touching-links": "note",
     "personal-link": "note",
     "many-links": "note",
@@ -46,6 +48,7 @@ LEVELS: Mapping[str, Level] = {
     "localhost-image": "error",
     "insecure-image": "warning",
     "image-without-alt": "warning",
+    "vague-alt": "warning",
     "image-without-size": "note",
     "huge-image": "note",
     "image-only": "warning",
@@ -55,6 +58,11 @@ LEVELS: Mapping[str, Level] = {
     "empty-heading": "warning",
     "table-without-head": "note",
     "fragile-tag": "note",
+    # leftovers.py
+    "missing-footnote": "warning",
+    "unused-footnote": "warning",
+    "broken-table": "warning",
+    "wrong-size": "warning",
     # contrast.py, css.py
     "low-contrast": "warning",
     "unsupported-css": "note",
@@ -86,8 +94,8 @@ MAX_PLACES = 3  # named in a finding that stands for several
 
 
 def found(code: str, message: str, remedy: str, *, place: str = "", line: int | None = None) -> Finding:
-    """The finding of this code, at the level its code has."""
-    return Finding(LEVELS[code], code, message, remedy, place, line)
+    """The finding of this code, at the level its code has; a merge field in its words is shown as one types it."""
+    return Finding(LEVELS[code], code, name_slots(message), name_slots(remedy), name_slots(place), line)
 
 
 def name_some(places: Iterable[str]) -> str:
@@ -98,7 +106,7 @@ def name_some(places: Iterable[str]) -> str:
 
 def shorten(text: str, length: int = 60) -> str:
     """Text on one line, at most `length` characters."""
-    line = " ".join(text.split())
+    line = " ".join(name_slots(text).split())
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
 
 

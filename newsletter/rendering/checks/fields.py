@@ -10,8 +10,8 @@ from lxml.html import HtmlElement
 from newsletter.models import Issue
 from newsletter.rendering.checks.codes import found
 from newsletter.rendering.checks.places import Places
-from newsletter.rendering.errors import Finding
-from newsletter.rendering.merge import RESERVED, Slot, allowed_fields, mark_line, split_slots
+from newsletter.rendering.errors import FieldError, Finding
+from newsletter.rendering.merge import RESERVED, Slot, allowed_fields, mark_line, mark_slot, split_slots
 
 _ALWAYS_THERE = frozenset({"email", "token"})
 
@@ -19,22 +19,29 @@ _ALWAYS_THERE = frozenset({"email", "token"})
 def check_fields(issue: Issue, tree: HtmlElement, places: Places) -> Iterator[Finding]:
     """One finding for each field that stands somewhere without a default. Raises RenderError for one that is not allowed."""
     seen: set[str] = set()
-    for place, line, marked in _marked_texts(issue, tree, places):
+    for place, element, marked in _marked_texts(issue, tree):
         for slot in split_slots(marked):
             if isinstance(slot, str) or slot.default or slot.name in _ALWAYS_THERE | seen:
                 continue
             seen.add(slot.name)
+            line = None if element is None else places.find(element, mark_slot(slot))
             yield _found(slot, place, line)
 
 
-def _marked_texts(issue: Issue, tree: HtmlElement, places: Places) -> Iterator[tuple[str, int | None, str]]:
+def explain_mistake(error: FieldError) -> Finding:
+    """A field that cannot be filled, as a finding."""
+    place = "" if error.column == "body_markdown" else error.column
+    return found("unknown-field", error.what, error.advice, place=place, line=error.line)
+
+
+def _marked_texts(issue: Issue, tree: HtmlElement) -> Iterator[tuple[str, HtmlElement | None, str]]:
     allowed = allowed_fields(issue.mailing_list)
     for place, text in (("subject", issue.subject), ("preheader", issue.preheader)):
         yield place, None, mark_line(text, "text", allowed, column=place)
     for element in tree.iter():
         for text in (element.text, element.tail, *element.attrib.values()):
             if text and RESERVED in text:
-                yield "", places.find(element, "{{"), text
+                yield "", element, text
 
 
 def _found(slot: Slot, place: str, line: int | None) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -21,6 +22,13 @@ LITTLE_TEXT = (
     60  # display cells, one line: with images on top, a mail of so little text says nothing where images are blocked
 )
 
+_VAGUE_ALTS = """
+    image|images|img|picture|pic|photo|photograph|figure|graphic|illustration|screenshot|alt|alt text|untitled
+    그림|이미지|사진|도표|캡처|스크린샷|삽화|画像|写真|图片|照片|圖片
+"""
+VAGUE_ALTS = frozenset(words.strip() for line in _VAGUE_ALTS.strip().splitlines() for words in line.split("|"))
+_FILE_NAME = re.compile(r"\S+\.(?:png|jpe?g|gif|webp|svg|avif|heic)", re.IGNORECASE)
+
 
 def check_images(tree: HtmlElement, places: Places) -> Iterator[Finding]:
     """Findings about every image of the body, after its size was cut to the column."""
@@ -34,7 +42,7 @@ def check_images(tree: HtmlElement, places: Places) -> Iterator[Finding]:
             "image-without-size",
             _("Images of unknown width: %(count)d (%(names)s). Outlook on Windows shows them as wide as they are.")
             % {"count": len(unsized), "names": names},
-            _("Say how wide: ![what it shows](https://…){: width=%(width)d }.") % {"width": CONTENT_WIDTH},
+            _("Say how wide: ![what it shows](https://…){width=%(width)d}.") % {"width": CONTENT_WIDTH},
             place=names,
             line=places.find(unsized[0], unsized[0].get("src", "")),
         )
@@ -60,6 +68,11 @@ def _check_image(image: HtmlElement, line: int | None) -> Iterator[Finding]:
             place=place,
             line=line,
         )
+    alt = shorten(image.get("alt") or "")
+    if alt.casefold().strip(" .…") in VAGUE_ALTS or _FILE_NAME.fullmatch(alt):
+        message = _("The description of the image %(name)s, “%(alt)s”, does not say what it shows.")
+        remedy = _("Say in the square brackets what it shows: ![a cat asleep](https://…).")
+        yield found("vague-alt", message % {"name": place, "alt": alt}, remedy, place=place, line=line)
     width, height = image.get("width", ""), image.get("height", "")
     if height.isdigit() and int(height) > HUGE_HEIGHT and (not width.isdigit() or int(height) > 2 * int(width)):
         yield found(

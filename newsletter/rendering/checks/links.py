@@ -13,6 +13,7 @@ from lxml.html import HtmlElement
 from newsletter.rendering.checks.codes import found, name_some, shorten
 from newsletter.rendering.checks.places import Places
 from newsletter.rendering.errors import Finding
+from newsletter.rendering.korean_endings import may_end_early
 from newsletter.rendering.links import is_web_url
 from newsletter.rendering.merge import RESERVED
 from newsletter.rendering.tree import plain_text
@@ -135,7 +136,7 @@ def _check_together(links: list[HtmlElement], places: Places) -> Iterator[Findin
     def gather(code: str, message: str, remedy: str, these: list[HtmlElement]) -> Iterator[Finding]:
         if these:
             names = name_some(_name_of(link) for link in these)
-            line = places.find(these[0], these[0].get("href", ""))
+            line = places.find(these[0], these[0].get("href", ""), plain_text(these[0]))
             yield found(code, message % {"count": len(these), "names": names}, remedy, place=names, line=line)
 
     web = [link for link in links if is_web_url(link.get("href", ""))]
@@ -143,7 +144,7 @@ def _check_together(links: list[HtmlElement], places: Places) -> Iterator[Findin
         "vague-link",
         _("Link texts that do not say where they lead: %(count)d (%(names)s)."),
         _("Link the words that name the thing: a screen reader reads the links one by one."),
-        [link for link in links if link.get("href") and _words_of(link) in VAGUE_WORDS],
+        [link for link in links if link.get("href") and _is_vague(link)],
     )
     yield from gather(
         "insecure-link",
@@ -168,6 +169,12 @@ def _check_together(links: list[HtmlElement], places: Places) -> Iterator[Findin
         [link for link in web if "://" in plain_text(link) and display_width(plain_text(link)) > NAKED_LINK_CELLS],
     )
     yield from gather(
+        "unclear-address",
+        _("Addresses that may have taken the sentence's ending along: %(count)d (%(names)s)."),
+        _("Write the address in < and >, or give it words: [what it is](https://…)."),
+        [link for link in web if _may_hold_an_ending(link, places)],
+    )
+    yield from gather(
         "touching-links",
         _("Links that follow one another without a word or a comma between: %(count)d (%(names)s)."),
         _("Part them: they look like one link, and a finger hits both."),
@@ -182,9 +189,28 @@ def _check_together(links: list[HtmlElement], places: Places) -> Iterator[Findin
         )
 
 
+def _is_vague(link: HtmlElement) -> bool:
+    """Does its text say nothing, being a word like "here", or only an emoji or an arrow?"""
+    words = _words_of(link)
+    is_wordless = (
+        not words and plain_text(link) and not link.get("href", "").startswith("#") and link.find(".//img") is None
+    )
+    return bool(is_wordless) or words in VAGUE_WORDS
+
+
 def _words_of(link: HtmlElement) -> str:
     """Its text without arrows, brackets and stops, in lower case."""
     return " ".join(_WORDLESS.sub(" ", plain_text(link)).split()).casefold()
+
+
+def _may_hold_an_ending(link: HtmlElement, places: Places) -> bool:
+    """Was the address written bare, and does it end in Korean letters that may not be its own?"""
+    words = plain_text(link)
+    return words == link.get("href") and may_end_early(words) and not _is_enclosed(words, places.source_of(link))
+
+
+def _is_enclosed(address: str, source: str) -> bool:
+    return any(opening + address + closing in source for opening, closing in ("<>", '""', "''"))
 
 
 def _touches_next(link: HtmlElement) -> bool:

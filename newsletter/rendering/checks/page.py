@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.utils.translation import gettext as _
-from lxml import html as lxml_html
+from lxml import etree
 
 from newsletter.models import Issue
 from newsletter.rendering.checks.codes import found
@@ -17,7 +17,8 @@ from newsletter.rendering.links import PersonalUrls
 
 def check_page(issue: Issue, html: str, text: str) -> Iterator[Finding]:
     """Findings about the finished HTML and the text part, both with their slots."""
-    root = lxml_html.document_fromstring(html)
+    root = etree.fromstring(html, etree.HTMLParser())
+    _held = list(root.iter())  # or lxml makes a new Python object for an element each time a check comes by
     way_out = PersonalUrls.of(issue).unsubscribe
     if not any(link.get("href") == way_out for link in root.iter("a")):
         message = _("The mail has no link to unsubscribe.")

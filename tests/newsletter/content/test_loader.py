@@ -96,6 +96,9 @@ def test_marks_and_line_ends_of_other_systems_change_nothing(dress, tmp_path: Pa
         (post("title: x\nslug: a b"), 3, "letters, digits"),
         (post(f"title: x\nslug: {'a' * 121}"), 3, "letters, digits"),
         (post("title: x\nlang: Korean!"), 3, "not a language"),
+        (post("title: x\nlang: xx"), 3, "not a language. Write lang: ko or lang: en."),
+        (post("title: x\nlang: xx-KR"), 3, "not a language"),
+        (post("title: x\nlang: kr"), 3, "not a language. Write lang: ko."),
         (post("title: [a, b]"), 2, "not a line of text"),
         (post("title: x\ntags:\n  a: b"), 3, "not a list of words"),
         (post(f"title: {'x' * 301}"), 2, "longer than 300"),
@@ -229,3 +232,8 @@ def test_a_long_slug_ends_with_a_whole_word() -> None:
     slug = make_slug("아주 긴 제목 " * 40, date(2026, 11, 24))
     assert 100 < len(slug) <= MAX_SLUG_LENGTH
     assert set(slug.removeprefix("2026-11-24-").split("-")) == {"아주", "긴", "제목"}
+
+
+@pytest.mark.parametrize("tag", ["ko", "EN", "pt-BR", "zh-Hant-TW", "zh_TW", "ckb", "yue", "iw"])
+def test_a_language_may_be_any_that_there_is(tag: str) -> None:
+    assert read_issue_text(post(f"title: x\nlang: {tag}"), "a.md").language == tag.replace("_", "-")

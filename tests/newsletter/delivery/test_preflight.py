@@ -112,7 +112,22 @@ def test_a_text_that_cannot_become_a_mail_is_an_error_that_says_where(
     fields: dict[str, str], code: str, place: str, line: int | None
 ) -> None:
     found = look_over(unsaved(**fields))
-    (finding,) = found.findings
+    finding, *others = found.findings
+    assert not any(other.level == "error" for other in others)
     assert (finding.level, finding.code, finding.place, finding.line) == ("error", code, place, line)
     assert finding.remedy
     assert found.rendered is None
+
+
+def test_every_wrong_field_is_told_and_hides_nothing_else() -> None:
+    body = (
+        "하나 {{ shoe }} 둘 {{ name|upper }}\n\n[셋](https://{{ host }}/{{ path }}) `{{ fine }}`\n\n"
+        "![](https://sosik.kr/{{ size }}.png)\n"
+    )
+    found = look_over(unsaved(subject="{{ hat }}", body_markdown=body)).findings
+    fields = [(each.line, each.place, each.message) for each in found if each.code == "unknown-field"]
+    named = ["hat", "shoe", "name|upper", "host", "path", "size"]
+    assert [line for line, _place, _message in fields] == [None, 1, 1, 3, 3, 5]
+    assert all(name in message for name, (_line, _place, message) in zip(named, fields, strict=True))
+    assert fields[0][1] == "subject"
+    assert {"image-without-alt", "no-preheader"} <= {each.code for each in found}

@@ -88,6 +88,17 @@ def test_a_confirmation_has_the_look_of_its_list(language: str) -> None:
     assert len(page.encode()) < 20_000
 
 
+def test_a_confirmation_is_the_same_tree_to_every_parser() -> None:
+    request_subscription(make_list(postal_address="서울"), "me@example.net", source="page", ip="", wording="ok")
+    assert send_confirmation_mail(Subscription.objects.get().pk)
+    message = mail.outbox[0]
+    assert isinstance(message, EmailMultiAlternatives)
+    page = str(message.alternatives[0][0])
+    ours = [element.tag for element in html.document_fromstring(page).iter() if isinstance(element.tag, str)]
+    other = html5lib.parse(page, treebuilder="lxml", namespaceHTMLElements=False).getroot().iter()
+    assert ours == [element.tag for element in other if isinstance(element.tag, str)]
+
+
 def test_nobody_is_asked_who_has_confirmed_or_gone() -> None:
     mailing_list = make_list()
     request_subscription(mailing_list, "me@example.net", source="page", ip="", wording="ok")

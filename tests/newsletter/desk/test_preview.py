@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -95,6 +97,19 @@ def test_what_cannot_be_rendered_is_said_in_the_frame_and_beside_it(desk: Client
     assert "nonsense" in preview_of(desk, issue, **wrong)
     beside = desk.post(reverse("desk:findings", args=[issue.pk]), typed(issue, **wrong)).content.decode()
     assert "no merge field “nonsense”" in beside
+
+
+def test_a_field_that_cannot_be_filled_is_shown_in_its_place_and_told_with_its_line(desk: Client) -> None:
+    issue = make_issue(make_list())
+    wrong = {"body_markdown": "첫 줄\n\n안녕 {{ nmae }} 님, **{{ city }}**의 소식", "subject": "{{ nmae }} 님"}
+    page = preview_of(desk, issue, **wrong)
+    assert re.search(r"안녕\s<mark[^>]*>\{&#123; nmae \}\}</mark>\s님", page)
+    assert "의 소식" in page
+    beside = desk.post(reverse("desk:findings", args=[issue.pk]), typed(issue, **wrong)).content.decode()
+    assert beside.count("Line 3") == 2
+    assert beside.count("no merge field “nmae”") == 2
+    assert "no merge field “city”" in beside
+    assert "{{ nmae }} 님" in beside
 
 
 def test_findings_show_the_row_an_inbox_will_show(desk: Client) -> None:

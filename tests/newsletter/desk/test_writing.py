@@ -208,6 +208,16 @@ def test_a_merge_field_that_cannot_stand_is_said_at_its_field_and_nothing_is_sav
     assert escape(error) in response.content.decode()
 
 
+def test_every_merge_field_that_cannot_stand_is_said_at_once(desk: Client) -> None:
+    issue = make_issue(make_list())
+    values = typed(issue, body_markdown="글 {{ one }}\n\n{{ two }}", subject="{{ three }}")
+    errors = desk.post(reverse("desk:write", args=[issue.pk]), values).context["form"].errors
+    assert [error.split("“")[0] for error in errors["body_markdown"]] == [
+        f"Line {line}: This list has no merge field " for line in (1, 3)
+    ]
+    assert len(errors["subject"]) == 1
+
+
 def test_a_field_is_looked_for_on_the_list_that_was_chosen(desk: Client) -> None:
     issue, other = make_issue(make_list()), make_list(merge_fields=["city"])
     values = typed(issue, body_markdown="{{ city }}")

@@ -319,3 +319,93 @@ def test_the_desk_shows_what_to_do_and_takes_findings_of_older_issues() -> None:
     assert finding.remedy in shown
     assert "Line 3" in shown
     assert "옛 소식" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        ("https://a.kr/x부록 을 봅니다", True),
+        ("https://ko.wikipedia.org/wiki/서울에서 봅니다", True),
+        ("https://ko.wikipedia.org/wiki/서울입니다만 봅니다", True),
+        ("https://ko.wikipedia.org/wiki/서울 을 봅니다", False),
+        ("https://a.kr/x에서 봅니다", False),
+        ("<https://a.kr/x부록> 을 봅니다", False),
+        ("[서울](https://ko.wikipedia.org/wiki/서울에서) 을 봅니다", False),
+    ],
+)
+def test_an_address_that_may_have_swallowed_an_ending_is_told(text: str, is_told: bool) -> None:
+    assert ("unclear-address" in codes_in(text)) is is_told
+
+
+def test_a_finding_names_a_merge_field_as_it_is_typed() -> None:
+    body = (
+        f"{WORDS}\n첫 줄\n[link {{{{ name }}}}](https://x.com/{{{{ name }}}}/{'가' * 40}{{{{email}}}}) 끝\n\n"
+        '# {{ name|default:"독자" }}\n\n# {{ name|default:"독자" }}\n\n'
+        "![](https://x.com/a.png?n={{ name }})\n\n[{{ name }}](https://x.com/{{ name }}) [{{ name }}]()\n"
+    )
+    rendered = render_issue(make(body_markdown=body, track_clicks=False))
+    told = "\n".join(f"{each.message} {each.remedy} {each.place}" for each in rendered.findings)
+    assert "0s0s1k" not in told
+    assert "“link {{ name }}”" in told
+    assert "?n={{ name }}" in told
+    assert [each.line for each in rendered.findings if each.code == "personal-link"] == [3, 11]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("글[^nope] 그리고 [^nope]", [("missing-footnote", 3)]),
+        ("글\n그리고 **또**[^nope]", [("missing-footnote", 4)]),
+        ("글 `[^nope]` \\[^nope]\n\n```\n[^1]: 코드\n```\n", []),
+        ("글[^1]\n\n[^1]: 있음\n\n[^2]: 없음", [("unused-footnote", 7)]),
+        ("글\n\n[^3]: 서로만[^4]\n[^4]: 부르는", [("unused-footnote", 5), ("unused-footnote", 6)]),
+        ("글[^1]\n\n[^1]: 하나\n[^1]: 둘", [("unused-footnote", 5)]),
+        ("| a | b |\n|---|\n| 1 | 2 |", [("broken-table", 4)]),
+        ("글\n\n**a** | b\n---|---|---\n1|2", [("broken-table", 6)]),
+        ("> | a | b |\n> |---|", [("broken-table", 4)]),
+        ("| a | b |\n|---|---|\n| 1 | 2 |\n\n```\n| a | b |\n|---|\n```", []),
+        ("![고양이](https://a.kr/x.png){width=abc height=-5}", [("wrong-size", 3), ("wrong-size", 3)]),
+        ('글\n<img src="https://a.kr/x.png" alt="고양이" width="300px">', [("wrong-size", 4)]),
+        ("![고양이](https://a.kr/x.png){width=50%}", []),
+        ("```\n![고양이](https://a.kr/x.png){width=abc}\n```", []),
+    ],
+)
+def test_what_came_to_nothing_is_told_with_its_line(body: str, told: list[tuple[str, int]]) -> None:
+    codes_here = {"missing-footnote", "unused-footnote", "broken-table", "wrong-size"}
+    found = check(body_markdown=f"{WORDS}\n\n{body}\n")
+    assert [(each.code, each.line) for each in found if each.code in codes_here] == told
+
+
+def test_a_link_by_reference_is_named_by_its_own_line_and_not_by_that_of_its_address() -> None:
+    body = f"{WORDS}\n\n글\n둘 [하나][1][둘][2]\n셋\n\n[1]: https://a.kr/1\n[2]: https://a.kr/2\n"
+    assert [(each.code, each.line) for each in check(body_markdown=body)] == [("touching-links", 4)]
+
+
+@pytest.mark.parametrize("width", [0, 120])
+def test_a_list_s_logo_is_no_reason_for_a_finding(width: int) -> None:
+    issue = make(logo_url="https://sosik.kr/logo.png", logo_width=width or None)
+    assert render_issue(issue).findings == ()
+
+
+@pytest.mark.parametrize("text", ["👉", "→", "👨‍👩‍👧‍👦", "☝️ »"])
+def test_a_link_of_nothing_but_a_sign_says_nothing(text: str) -> None:
+    assert codes_in(f"글 [{text}](https://a.kr/)") == ["vague-link"]
+    assert codes_in(f"글 [서점 {text}](https://a.kr/)") == []
+    assert codes_in(f"글 [{text} ![고양이](https://a.kr/a.png){{width=9}}](https://a.kr/)") == []
+
+
+@pytest.mark.parametrize("alt", ["image", "Picture", "그림", "이미지", "사진.", "IMG_1234.JPG", "写真"])
+def test_an_image_called_image_has_no_description(alt: str) -> None:
+    assert codes_in(f"![{alt}](https://a.kr/a.png){{width=9}}") == ["vague-alt"]
+    assert codes_in(f"![밤의 {alt}](https://a.kr/a.png){{width=9}}") == []
+
+
+def test_a_footnote_s_signs_are_no_links_that_say_nothing() -> None:
+    assert codes_in("글[^1]\n\n[^1]: 있음") == []
+
+
+def test_a_field_without_default_is_named_by_its_own_line() -> None:
+    found = check(
+        body_markdown=f'{WORDS}\n{{{{ email }}}}\n{{{{ names|default:"x" }}}}\n{{{{ name }}}}', merge_fields=["names"]
+    )
+    assert [(each.code, each.line) for each in found] == [("field-without-default", 4)]

@@ -10,11 +10,12 @@ from lxml import html
 
 from newsletter.models import Issue
 from newsletter.rendering import render as rendering
-from newsletter.rendering.continuing import MAX_HTML_BYTES, cut_points
+from newsletter.rendering.continuing import MAX_HTML_BYTES, cut_points, least_bytes
 from newsletter.rendering.merge import fill_slots
 from newsletter.rendering.render import RenderedIssue, render_issue
-from newsletter.rendering.tree import parse_fragment
+from newsletter.rendering.tree import parse_fragment, read_markdown
 from newsletter.tokens import TOKEN_LENGTH, web_token
+from subscribers.models import MailingList
 from tests.factories import make_issue, make_list
 
 pytestmark = pytest.mark.django_db
@@ -189,3 +190,32 @@ def test_a_long_post_has_its_styles_inlined_over_no_more_than_fits(monkeypatch: 
     assert len(rendered.web_html.encode()) > 300_000
     assert len(sizes) == 2
     assert sum(sizes) < 3 * MAX_HTML_BYTES
+
+
+def test_a_dense_post_has_its_styles_inlined_over_hardly_more_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Styles treble the size of short paragraphs, cells and links: what surely is too large with them is not inlined to be thrown away."""
+    sizes: list[int] = []
+    inline = rendering.inline_css
+    monkeypatch.setattr(rendering, "inline_css", lambda page: (inlined := inline(page), sizes.append(len(inlined)))[0])
+    dense = "## 장\n\n| 가 | 나 |\n|---|---|\n| `다` | [라](https://example.org/) |\n\n- 마\n- 바\n\n" * 300
+    rendered = render_issue(make_long(dense))
+    assert codes(rendered) == ["html-continues"]
+    assert len(rendered.html.encode()) > MAX_HTML_BYTES * 0.95
+    assert len(sizes) == 2
+    assert sum(sizes) < 3 * MAX_HTML_BYTES
+
+
+def test_what_is_surely_too_large_is_too_large_also_in_the_plainest_look() -> None:
+    body = (
+        "# 가\n\n## 나\n\n###### 다\n\n글[^1] [라](https://example.org/) `코드`\n\n> 인용\n\n- 하나\n- 둘\n\n1. 셋\n\n"
+        "```\n코드\n```\n\n| 가 | 나 |\n|---|---|\n| 다 | 라 |\n\n![그림](https://example.org/a.png)\n\n"
+    )
+    plain = make_list(language="en", tracking_policy=MailingList.TrackingPolicy.OFF, extra_css="p, li { margin: 0 }")
+    note = "[^1]: 주석\n"
+    few, many = (
+        make_issue(plain, slug=f"x{count}", body_markdown=body * count + note, when_too_large=Issue.WhenTooLarge.REFUSE)
+        for count in (10, 40)
+    )
+    added = len(render_issue(many).html.encode()) - len(render_issue(few).html.encode())
+    few_bytes, many_bytes = (least_bytes(read_markdown(issue.body_markdown, plain)) for issue in (few, many))
+    assert 0.6 * added < many_bytes - few_bytes < added

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from lxml.html import HtmlElement
 
+from newsletter.rendering.highlight import MAX_SPANS
 from newsletter.rendering.markdown import to_html
+from newsletter.rendering.render import render_issue
 from newsletter.rendering.tree import dress, forget_lines, line_of, parse_fragment, plain_text, serialise
+from tests.factories import make_issue, make_list
 
 
 def read(markdown: str) -> HtmlElement:
@@ -32,6 +37,10 @@ def cells(markdown: str) -> list[list[str]]:
     ("markdown", "expected"),
     [
         ("| a \\| b | `c|d` |\n|---|---|\n| 1 | 2 |", [["a | b", "<code>c|d</code>"], ["1", "2"]]),
+        (
+            "| `a \\| b` | x |\n|---|---|\n| `` `\\|` `` | \\\\\\| |",
+            [["<code>a | b</code>", "x"], ["<code>`|`</code>", "\\|"]],
+        ),
         ("a|b\n-|-\n**x**|[l](/u)", [["a", "b"], ["<strong>x</strong>", '<a href="/u">l</a>']]),
         ("| a | b |\n|---|---|\n| 하나 |\n| 1 | 2 | 3 |", [["a", "b"], ["하나", ""], ["1", "2"]]),
         ("글\n| a |\n|---|\n| b |\n뒤", [["a"], ["b"], ["뒤"]]),
@@ -72,6 +81,22 @@ def test_footnotes_are_numbered_as_they_are_met_and_lead_back_to_each_place() ->
     ids = tree.xpath("//@id")
     assert len(ids) == len(set(ids))
     assert {href[1:] for href in tree.xpath("//a/@href")} <= set(ids)
+
+
+@pytest.mark.django_db
+def test_the_ways_to_a_note_and_back_are_named_for_those_who_hear_them() -> None:
+    body = "글[^a] 또[^a] 그리고[^b]\n\n[^a]: 하나\n[^b]: 둘\n"
+    rendered = render_issue(make_issue(make_list(), body_markdown=body, language="en"))
+    for part in (rendered.html, rendered.web_html):
+        assert re.findall('aria-label="([^"]*ote [^"]*)"', " ".join(part.split())) == [
+            *("Note 1", "Note 1", "Note 2"),
+            *("Back to the text, note 1, place 1", "Back to the text, note 1, place 2", "Back to the text, note 2"),
+        ]
+
+
+def test_a_tables_heads_are_those_of_their_columns() -> None:
+    heads = read("| a | b |\n|---|---|\n| 1 | 2 |\n").iter("th")
+    assert [head.get("scope") for head in heads] == ["col", "col"]
 
 
 def test_a_footnote_may_have_several_blocks() -> None:
@@ -143,7 +168,32 @@ def test_tasks_are_ticked_at_every_depth_and_only_in_lists() -> None:
         ("https://example.org/a&lt;", "https://example.org/a"),
         ("https://example.org/a&amp;b", "https://example.org/a&b"),
         ("“https://example.org/a”라고", "https://example.org/a"),
-        ("https://example.org/a에서는", "https://example.org/a에서는"),
+        ("https://example.org/a에서는", "https://example.org/a"),
+        ("(https://github.com/x)도요", "https://github.com/x"),
+        ("(https://a.kr/x)까지도", "https://a.kr/x"),
+        ("(참고: https://a.kr/x)처럼", "https://a.kr/x"),
+        ("(https://a.kr/x)등", "https://a.kr/x"),
+        ("(https://a.kr/x)아무말이나", "https://a.kr/x"),
+        ("(https://ko.wikipedia.org/wiki/서울)에서", "https://ko.wikipedia.org/wiki/서울"),
+        ("(https://a.kr/b_(c))라면", "https://a.kr/b_(c)"),
+        ("[https://a.kr/x]라면", "https://a.kr/x"),
+        ("https://a.kr/x도요", "https://a.kr/x"),
+        ("https://a.kr/x인데요", "https://a.kr/x"),
+        ("https://a.kr/x입니다만", "https://a.kr/x"),
+        ("https://a.kr/x까지도", "https://a.kr/x"),
+        ("https://a.kr/x처럼요", "https://a.kr/x"),
+        ("https://a.kr/x등입니다.", "https://a.kr/x"),
+        ("https://a.kr/이라고요?", "https://a.kr/"),
+        ("https://a.kr/x에서만은", "https://a.kr/x"),
+        ("https://a.kr이에요", "https://a.kr"),
+        ("https://en.wikipedia.org/wiki/A_(b)은", "https://en.wikipedia.org/wiki/A_(b)"),
+        ("https://ko.wikipedia.org/wiki/서울에서", "https://ko.wikipedia.org/wiki/서울에서"),
+        ("https://namu.wiki/w/나라", "https://namu.wiki/w/나라"),
+        ("https://namu.wiki/w/의도", "https://namu.wiki/w/의도"),
+        ("https://a.kr/2024-나라", "https://a.kr/2024-나라"),
+        ("https://a.kr/?q=가", "https://a.kr/?q=가"),
+        ("https://a.kr/x가이드", "https://a.kr/x가이드"),
+        ("https://a.kr/seoul도로", "https://a.kr/seoul도로"),
         ("https://example.org/a.", "https://example.org/a"),
         ("https://한글.한국/글", "https://한글.한국/글"),
         ('<a href="https://b.example">https://a.example</a>', "https://b.example"),
@@ -216,3 +266,16 @@ def test_code_is_coloured_in_a_language_that_is_known() -> None:
     assert '<span class="hl-k">def</span>' in html_of("~~~ {.python}\ndef f(): pass\n~~~")
     assert "hl-" not in html_of("```nonsense\ndef f(): pass\n```")
     assert "<code>def" in html_of("```\ndef f(): pass\n```")
+
+
+def test_code_that_would_take_for_ever_to_colour_stays_plain() -> None:
+    """Each unclosed s{ has the lexer look through the rest: 8 s for this."""
+    endless = "s{" * 14_000
+    html = html_of(f"```perl\n{endless}\n```\n\n```python\ndef f(): pass\n```")
+    assert "hl-" not in html, "and no more is coloured once the time is over"
+    assert endless in html
+
+
+def test_a_post_has_so_many_colours_and_no_more() -> None:
+    html = html_of("```python\nif x: pass\n```\n\n" * 4000)
+    assert 0 < html.count("hl-") <= MAX_SPANS

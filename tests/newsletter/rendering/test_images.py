@@ -6,6 +6,7 @@ import pytest
 from lxml.html import HtmlElement
 
 from newsletter.rendering.markdown import to_html
+from newsletter.rendering.plaintext import to_text
 from newsletter.rendering.tree import dress, forget_lines, line_of, parse_fragment, serialise
 
 
@@ -64,6 +65,20 @@ def html_of(markdown: str) -> str:
         ),
         ("[![a](/a.png) 글](/l)", '<p><a href="/l"><img alt="a" src="/a.png"> 글</a></p>'),
         (
+            '- ![a](/a.png "설명")\n- 글 ![b](/b.png "t")\n- 셋',
+            (
+                '<ul>\n<li><figure><img alt="a" src="/a.png"><figcaption>설명</figcaption></figure>\n</li>\n'
+                '<li>글 <img alt="b" src="/b.png" title="t"></li>\n<li>셋</li>\n</ul>'
+            ),
+        ),
+        (
+            '- **글**,\n  둘째 줄\n  [![a](/a.png "설명")](/l)\n  뒤 *글*\n  - 안\n- 둘',
+            (
+                '<ul>\n<li><strong>글</strong>,\n둘째 줄<figure><a href="/l"><img alt="a" src="/a.png"></a>'
+                "<figcaption>설명</figcaption></figure>\n뒤 <em>글</em><ul>\n<li>안</li>\n</ul>\n</li>\n<li>둘</li>\n</ul>"
+            ),
+        ),
+        (
             '<img src="/a.png" alt="a" title="t">',
             '<figure><img src="/a.png" alt="a"><figcaption>t</figcaption></figure>',
         ),
@@ -112,3 +127,10 @@ def test_an_image_is_as_wide_as_the_column_at_most_and_keeps_its_ratio(
 
 def test_a_title_with_a_merge_field_is_not_taken_for_html() -> None:
     assert "<b>" not in html_of('![a](/a "<b>x</b>")')
+
+
+def test_a_figure_in_an_item_knows_its_line_and_reads_well_as_text() -> None:
+    tree = read('글\n\n- 하나\n- 둘\n  ![a](/a.png "설명")\n')
+    assert [line_of(figure) for figure in tree.iter("figure")] == [5]
+    forget_lines(tree)
+    assert to_text(tree) == "글\n\n- 하나\n- 둘\n\n  [a]\n  설명\n"

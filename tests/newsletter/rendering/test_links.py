@@ -211,3 +211,31 @@ def test_switching_tracking_off_takes_the_old_rows_away() -> None:
     issue.refresh_from_db()
     save_render(issue)
     assert not Link.objects.filter(issue=issue).exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "spelt"),
+    [
+        ("https://한글.kr/경로?q=값", "https://xn--bj0bj06e.kr/%EA%B2%BD%EB%A1%9C?q=%EA%B0%92"),
+        ("https://%ED%95%9C%EA%B8%80.kr/", "https://xn--bj0bj06e.kr/"),
+        ("https://日本語.jp/?a=1&b=2#c", "https://xn--wgv71a119e.jp/?a=1&b=2#c"),
+        ("https://user:p%40ss@한글.kr:8443/", "https://user:p%40ss@xn--bj0bj06e.kr:8443/"),
+        ("https://🍵.ws/", "https://xn--sj8h.ws/"),
+        ("https://Example.ORG/%ED%95%9C", "https://Example.ORG/%ED%95%9C"),
+    ],
+)
+def test_a_host_of_another_script_is_written_as_name_servers_know_it(typed: str, spelt: str) -> None:
+    issue = make_issue(make_list(tracking_policy="off"), body_markdown=f"글 [idn]({typed}) ![그림]({typed})")
+    rendered = render_issue(issue)
+    for part in (rendered.html, rendered.web_html):
+        tree = html.fromstring(part)
+        assert spelt in tree.xpath("//a/@href")
+        assert spelt in tree.xpath("//img/@src")
+
+
+def test_a_host_of_another_script_is_shown_in_its_own_letters_in_the_text() -> None:
+    body = "글 [서점](https://한글.kr/경로) 그리고 https://한글.kr/ 도"
+    text = render_issue(make_issue(make_list(tracking_policy="off"), body_markdown=body)).text
+    assert "[1] https://한글.kr/경로" in text
+    assert "그리고 https://한글.kr/ 도" in text
+    assert "그리고 https://한글.kr/ 도" in render_issue(make_issue(make_list(slug="x"), body_markdown=body)).text

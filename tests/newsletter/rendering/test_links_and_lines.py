@@ -80,6 +80,8 @@ FRAGMENTS = st.lists(
             mark_slot(Slot("name", "html", "독자")) * 40,
             "a &lt; b",
             "word " * 300,
+            "<div></div>" * 100,
+            "<i>" * 90 + "x" + "</i>" * 90,
         ]
     ),
     min_size=1,
@@ -93,6 +95,12 @@ def test_folding_shortens_every_line_and_changes_nothing(parts: list[str]) -> No
     folded = fold_html(page)
     assert max(len(line.encode()) for line in folded.split("\n")) <= 900
     assert shape(folded) == shape(page)
+
+
+def test_a_line_ends_within_a_tag_where_nothing_else_lets_it() -> None:
+    folded = fold_html("<div></div>" * 200)
+    assert max(map(len, folded.split("\n"))) <= 620
+    assert folded.replace("\n", "") == "<div></div>" * 200, "and no text is added between the tags"
 
 
 def shape(page: str) -> list[tuple[str, dict[str, str], str]]:

@@ -18,8 +18,9 @@ from newsletter.delivery.compose import IssueTemplate, Recipient
 from newsletter.models import Issue
 from newsletter.rendering.errors import FieldError
 from newsletter.rendering.merge import clean_value, fill_slots
-from newsletter.rendering.render import render_issue
+from newsletter.rendering.render import look_at_issue, render_issue
 from subscribers.models import MailingList
+from tests.factories import make_issue, make_list
 
 BODY = """{{ name }}님, <b title="{{ city }}">{{ name }}</b> **{{ city|default:"서울"}}**
 
@@ -199,3 +200,12 @@ def test_an_unknown_field_is_refused_with_its_line(body: str, line: int) -> None
         render_issue(issue)
     assert caught.value.line == line
     assert str(caught.value).startswith(f"Line {line}: ")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "body", ["`{{ \x01 }}`", "{{ \x01x }}", "[a](https://x.kr/{{ \x02y }})", "<i title='{{ \x03 z }}'>x</i>"]
+)
+def test_a_control_character_in_braces_breaks_nothing(body: str) -> None:
+    rendered = look_at_issue(make_issue(make_list(), body_markdown=body))
+    assert not re.search("[\x01-\x03]", rendered.html + rendered.text + rendered.web_html)

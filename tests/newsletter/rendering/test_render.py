@@ -170,7 +170,7 @@ def test_what_an_editor_should_see_is_found(body: str, code: str) -> None:
 
 def test_a_sound_post_has_no_findings() -> None:
     body = (
-        "# 제목\n\n[위로](#제목)\n\n![그림](https://images.sosik.kr/a.png){: width=300 }\n\n"
+        "# 제목\n\n[위로](#제목)\n\n![밤의 서점](https://images.sosik.kr/a.png){: width=300 }\n\n"
         + "[글](https://sosik.kr)을 읽습니다. " * 9
     )
     assert render_body(body, preheader="오늘 아침에 읽을 한 줄짜리 소식").findings == ()
@@ -224,9 +224,28 @@ def links_of(issue: Issue) -> dict[int, str]:
 
 
 def test_an_address_too_long_for_a_line_is_refused() -> None:
-    with pytest.raises(RenderError, match="too long"):
-        render_body(f"![a](https://example.org/{'a' * 1000}.png)")
+    with pytest.raises(RenderError, match=r"Line 3: An address may grow to 10[0-9]{2} characters") as caught:
+        render_body(f"글\n\n![a](https://example.org/{'a' * 1000}.png)")
+    assert caught.value.line == 3
     assert render_body(f"[a](https://example.org/{'a' * 1000})").links
+
+
+def test_an_address_with_too_many_fields_is_refused_by_its_line_and_as_it_was_typed() -> None:
+    address = "https://x.com/{{ name }}/p?q={{ email }}&e={{ name }}#{{ name }}"
+    with pytest.raises(RenderError) as caught:
+        render_body(f"글\n\n- 하나\n- [둘]({address})\n")
+    message = str(caught.value)
+    assert message.startswith("Line 4: An address may grow to 1")
+    assert address in message
+    assert "270 characters" in message
+    assert "&amp;" not in message
+
+
+def test_a_word_of_the_footer_that_is_too_long_is_no_line_of_the_text() -> None:
+    footer = f"![a](https://example.org/{'a' * 1000}.png)"
+    with pytest.raises(RenderError, match="A word or an address") as caught:
+        render_issue(make_issue(make_list(footer_markdown=footer), body_markdown="[글](https://example.org/)"))
+    assert caught.value.line is None
 
 
 def test_rendering_asks_the_database_nothing(django_assert_num_queries) -> None:
