@@ -11,6 +11,7 @@ from colorsys import hls_to_rgb, rgb_to_hls
 from dataclasses import dataclass, replace
 
 MIN_CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3
+MIN_TYPE_PX = 10  # smaller letters are guessed at; iOS enlarges them and breaks the lines, Korean ones fill with ink
 DEFAULT_ACCENT = "#0b6656"
 _DARK_CONTRAST = 6.5  # a light accent on a dark sheet looks dim at 4.5
 _DARK_SATURATION = 0.62  # a full red or blue on a dark sheet flickers

@@ -57,6 +57,7 @@ LEVELS: Mapping[str, Level] = {
     "fragile-tag": "note",
     # contrast.py, css.py
     "low-contrast": "warning",
+    "small-type": "warning",
     "unsupported-css": "note",
     "left-out-css": "warning",
     # its size (rendering/continuing.py)
