@@ -10,6 +10,7 @@ from lxml import etree, html
 from lxml.html import HtmlElement
 
 from newsletter.rendering.blocks import LINE_ATTRIBUTE
+from newsletter.rendering.columns import fit_columns
 from newsletter.rendering.highlight import highlight_code
 from newsletter.rendering.images import CONTENT_WIDTH, make_figures, size_image
 from newsletter.rendering.markdown import to_html
@@ -58,6 +59,7 @@ def dress(tree: HtmlElement, allowed: Collection[str]) -> None:
     for image in tree.iter("img"):
         size_image(image)
     for table in list(tree.iter("table")):
+        fit_columns(table)
         _make_scrollable(table)
 
 
