@@ -91,6 +91,17 @@ def test_a_long_word_hides_no_column_and_six_columns_fit_a_window(open_page: Ope
     assert not any("long word" in words or "address" in words or "code" in words for words in hidden)
 
 
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_wide_logo_stays_in_its_column(open_page: OpenPage, dark: bool) -> None:
+    """Pictures are shown on paper in the dark, and the paper reaches beyond them."""
+    page = open_page(mail("tables"), image=PICTURE, dark=dark)
+    wide = """() => [...document.querySelectorAll('.logo')].filter(i => {
+      const cell = i.parentElement.getBoundingClientRect(), r = i.getBoundingClientRect();
+      return r.left < cell.left - 1 || r.right > cell.right + 1;
+    }).length"""
+    assert at_each_width(page, wide, *WIDTHS) == {}
+
+
 @every_mail
 def test_no_picture_is_wider_than_what_it_stands_in(open_page: OpenPage, name: str) -> None:
     page = open_page(mail(name), image=PICTURE)
