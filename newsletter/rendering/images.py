@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from urllib.parse import parse_qsl, urlsplit
 
 from lxml import etree
@@ -17,6 +19,7 @@ _CELL_PADDING = 24
 _MIN_ROOM = 24  # CSS pixels: in a table of sixty columns an image is still to be seen
 
 
+_OPAQUE = re.compile(r"\.jpe?g", re.IGNORECASE)  # the end of an address's path; no other common format is always opaque
 _Line = list["str | HtmlElement"]  # what stands on one line of a paragraph, in its order
 
 
@@ -138,6 +141,13 @@ def size_images(tree: HtmlElement) -> None:
         _size_image(image, columns)
 
 
+def mark_photos(tree: HtmlElement) -> None:
+    """Marks the images that cover what is behind them: in the dark these need no paper, and are no bright panel until they load."""
+    for image in tree.iter("img"):
+        if _OPAQUE.fullmatch(PurePosixPath(_path_of(image.get("src", ""))).suffix):
+            image.set("class", "photo")
+
+
 def _size_image(image: HtmlElement, columns: dict[HtmlElement, int]) -> None:
     known = _size_in_address(image.get("src", ""))
     width, height = image.get("width", ""), image.get("height", "")
@@ -174,6 +184,13 @@ def _room_of(element: HtmlElement, columns: dict[HtmlElement, int]) -> int:
 def _span(cell: HtmlElement) -> int:
     span = cell.get("colspan", "")
     return max(1, int(span)) if span.isdecimal() and len(span) < 4 else 1
+
+
+def _path_of(src: str) -> str:
+    try:
+        return urlsplit(src).path
+    except ValueError:
+        return ""
 
 
 def _size_in_address(src: str) -> tuple[str, str]:

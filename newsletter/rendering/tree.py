@@ -12,7 +12,7 @@ from lxml.html import HtmlElement
 from newsletter.rendering.blocks import LINE_ATTRIBUTE
 from newsletter.rendering.columns import fit_columns
 from newsletter.rendering.highlight import highlight_code
-from newsletter.rendering.images import CONTENT_WIDTH, make_figures, size_images
+from newsletter.rendering.images import CONTENT_WIDTH, make_figures, mark_photos, size_images
 from newsletter.rendering.markdown import to_html
 from newsletter.rendering.merge import (
     ANY_MARKER,
@@ -57,6 +57,7 @@ def dress(tree: HtmlElement, allowed: Collection[str]) -> None:
     _name_headings(tree)
     _tick_tasks(tree)
     size_images(tree)
+    mark_photos(tree)
     for table in list(tree.iter("table")):
         fit_columns(table)
         _make_scrollable(table)

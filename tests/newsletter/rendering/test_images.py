@@ -130,5 +130,21 @@ def test_an_image_is_as_wide_as_its_cell_list_or_quote_at_most(markdown: str, wi
     assert (image.get("width"), image.get("height")) == (width, height)
 
 
+@pytest.mark.parametrize(
+    ("src", "is_photo"),
+    [
+        ("https://example.org/a.jpg", True),
+        ("https://example.org/a.JPEG?w=600#x", True),
+        ("https://example.org/a.png", False),
+        ("https://example.org/a.gif?of=b.jpg", False),
+        ("https://example.org/photo/123", False),
+        ("https://example.org/a.jpg.webp", False),
+    ],
+)
+def test_a_picture_that_cannot_be_transparent_is_a_photo(src: str, is_photo: bool) -> None:
+    [image] = read(f"![a]({src})").iter("img")
+    assert image.get("class") == ("photo" if is_photo else None)
+
+
 def test_a_title_with_a_merge_field_is_not_taken_for_html() -> None:
     assert "<b>" not in html_of('![a](/a "<b>x</b>")')
