@@ -91,9 +91,10 @@ def has_wide_letters(text: str) -> bool:
 
 
 def underline(text: str, mark: str, width: int = WIDTH) -> list[str]:
-    """A heading and the line below it, as wide as the widest line of the heading."""
+    """A heading and the line below it, as wide as the widest line of the heading; as a line can be where a slot has yet to be filled."""
     lines = wrap_text(text, width)
-    return [*lines, mark * min(width, max(display_width(line) for line in lines))]
+    widest = width if RESERVED in text else max(display_width(line) for line in lines)
+    return [*lines, mark * min(width, widest)]
 
 
 def _fill_lines(text: str, width: int) -> Iterator[str]:
