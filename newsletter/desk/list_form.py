@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from django import forms
@@ -19,10 +20,12 @@ from newsletter.rendering.errors import RenderError
 from newsletter.rendering.extra_css import check_css
 from newsletter.rendering.merge import TOKEN
 from newsletter.rendering.theme import read_margin
+from newsletter.rendering.tree import CONTENT_WIDTH
 from subscribers.models import MailingList
 
 _FIELD_NAME = re.compile(r"[^\W\d]\w{0,59}")
 _BUILT_IN = frozenset({"name", "email"})  # every list has them
+_NO_LOGO = re.compile(r"\.(svgz?|webp|avif|heic|jxl|bmp|ico|tiff?|pdf)$", re.IGNORECASE)  # Outlook shows none of them
 _SHOWN_PROBLEMS = 5  # of one stylesheet: the first that is mended often mends the others
 _Label = str | Promise
 
@@ -94,7 +97,9 @@ class MailingListForm(forms.ModelForm[MailingList]):
             "slug": gettext_lazy("Letters, digits and hyphens. It is part of every link to this list."),
             "from_email": gettext_lazy("Your provider must be allowed to send for its domain."),
             "reply_to": gettext_lazy("Empty: the sender’s address."),
-            "postal_address": gettext_lazy("Stands below every mail; many countries’ laws ask for it."),
+            "postal_address": gettext_lazy(
+                "Stands below every mail, line by line as you write it; many countries’ laws ask for it."
+            ),
             "timezone": gettext_lazy("Scheduling starts from it."),
             "accent_color": gettext_lazy(
                 "Links, quotes and the line above the mail. Where it would be hard to read, words get a darker or lighter shade of it."
@@ -106,8 +111,9 @@ class MailingListForm(forms.ModelForm[MailingList]):
                 "Stands below the text of every mail, above the way to unsubscribe. Merge fields are allowed."
             ),
             "extra_css": gettext_lazy(
-                "For the text of the mail: elements such as h2 or blockquote, and .content, .title, .head, .name, .date, .header,"
-                " .footer, .page. Give colours for dark inboxes too, in @media (prefers-color-scheme: dark)."
+                "For the text of the mail: elements such as h2 or blockquote; its parts .page, .head, .name, .date, .header, .content,"
+                " .footer; and .title, .wide (around tables), .task, .footnote, .hl-c to .hl-b (code). Give colours for dark inboxes"
+                " too, in @media (prefers-color-scheme: dark)."
             ),
             "utm_source": gettext_lazy(
                 "Added to every link, with the issue’s address as utm_campaign. Empty: links stay as they are."
@@ -115,6 +121,7 @@ class MailingListForm(forms.ModelForm[MailingList]):
         }
         widgets = {
             "description": forms.Textarea(attrs={"rows": 3}),
+            "postal_address": forms.Textarea(attrs={"rows": 3, "autocomplete": "street-address"}),
             "timezone": forms.TextInput(attrs={"list": "zones", "autocomplete": "off"}),
             "accent_color": forms.TextInput(attrs={"type": "color"}),
             "header_markdown": forms.Textarea(attrs={"rows": 3}),
@@ -128,6 +135,9 @@ class MailingListForm(forms.ModelForm[MailingList]):
         required=False,
         assume_scheme="https",
         help_text=gettext_lazy("An https address of a PNG, JPEG or GIF. Stands in place of the list’s name."),
+        error_messages={
+            "invalid": gettext_lazy("This is not an address. Write it in full: https://example.org/logo.png")
+        },
         widget=forms.URLInput(attrs={"placeholder": "https://"}),
     )
     merge_fields = TagsField(
@@ -156,6 +166,31 @@ class MailingListForm(forms.ModelForm[MailingList]):
         if zone not in available_timezones():
             raise forms.ValidationError(_("“%(zone)s” is not a time zone.") % {"zone": zone})
         return zone
+
+    def clean_postal_address(self) -> str:
+        lines = (line.strip() for line in str(self.cleaned_data["postal_address"]).splitlines())
+        return "\n".join(line for line in lines if line)
+
+    def clean_logo_url(self) -> str:
+        url = str(self.cleaned_data["logo_url"])
+        if not url:
+            return url
+        address = urlsplit(url)
+        if address.scheme != "https":
+            message = _("A logo on %(scheme)s:// does not load in many inboxes. Write its https:// address.")
+            raise forms.ValidationError(message % {"scheme": address.scheme})
+        kind = _NO_LOGO.search(address.path)
+        if kind:
+            message = _("Outlook and other inboxes cannot show .%(kind)s. Give the address of a PNG, JPEG or GIF.")
+            raise forms.ValidationError(message % {"kind": kind[1]})
+        return url
+
+    def clean_logo_width(self) -> int | None:
+        width: int | None = self.cleaned_data["logo_width"]
+        if width is not None and width > CONTENT_WIDTH:
+            message = _("The column is %(limit)d pixels wide. Write %(limit)d or less: the file itself may be larger.")
+            raise forms.ValidationError(message % {"limit": CONTENT_WIDTH})
+        return width
 
     def clean_accent_color(self) -> str:
         return str(self.cleaned_data["accent_color"]).lower() or self.instance.accent_color

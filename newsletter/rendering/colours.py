@@ -11,6 +11,7 @@ from colorsys import hls_to_rgb, rgb_to_hls
 from dataclasses import dataclass, replace
 
 MIN_CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3
+MIN_TYPE_PX = 10  # smaller letters are guessed at; iOS enlarges them and breaks the lines, Korean ones fill with ink
 DEFAULT_ACCENT = "#0b6656"
 _DARK_CONTRAST = 6.5  # a light accent on a dark sheet looks dim at 4.5
 _DARK_SATURATION = 0.62  # a full red or blue on a dark sheet flickers
@@ -32,7 +33,9 @@ class Palette:
     accent: str  # links, the list's name
     on_accent: str  # the words of a button
     mark: str
-    behind: str  # pictures: a transparent one is drawn for paper, also on a dark sheet
+    # Pictures that may be transparent: those are drawn for paper, also on a dark sheet. So in the dark this is paper in the shade, no
+    # grey: ink that has 4.5 to 1 on paper keeps 2.6 here, our accent 4. Much darker, a chart's coloured lines would drown in it.
+    behind: str
     comment: str
     keyword: str
     string: str
@@ -78,7 +81,7 @@ DARK = Palette(
     accent="#66cfb9",
     on_accent="#131716",
     mark="#3a2d10",
-    behind="#dfddd6",
+    behind="#c8c6bf",
     comment="#9aa6a0",
     keyword="#f0a3cf",
     string="#7fd69a",

@@ -2,6 +2,7 @@
 
 Gmail hides what lies beyond about 102 kB of HTML, the way out included. So the body is cut at the last heading that lets the whole
 page, footer and all, stay below that; a link leads to the same heading of the web copy, and so does whatever pointed behind the cut.
+Where no heading and no border between blocks will do, since one list or table is most of the post, it is cut within that.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from newsletter.rendering.checks.codes import found
 from newsletter.rendering.errors import Finding
 from newsletter.rendering.merge import fill_slots
 from newsletter.rendering.normal_form import HEADINGS
+from newsletter.rendering.parts import keep_numbers, parts_of
 from newsletter.rendering.tree import line_of, plain_text, serialise
 from subscribers.tokens import TOKEN_LENGTH
 
 MAX_HTML_BYTES = 100_000  # Gmail's limit is near 102 kB; the rest is for names longer than their defaults
 WARN_HTML_BYTES = 90_000
-# A heading so near the top is no place to end: the mail would be nearly empty. Then any block of the top level is.
+# A heading so near the top is no place to end: the mail would be nearly empty. Then any block of the top level is, and where that is
+# as near, any item of a list or row of a table.
 _MIN_KEPT_BYTES = MAX_HTML_BYTES // 10
 _MAX_TITLE_LENGTH = 200  # characters of a heading that are still a link's text
 _MARK = re.compile(rb"<!--cut (\d+)-->")
@@ -65,8 +68,8 @@ def least_bytes(element: HtmlElement) -> int:
 
 
 def cut_points(tree: HtmlElement) -> list[HtmlElement]:
-    """The blocks in front of which the mail may end, in order: those of the top level and of plain boxes around them."""
-    return list(_blocks(tree))[1:]
+    """What the mail may end before, in order: the blocks of the top level and of plain boxes around them, and their items and rows."""
+    return [point for block in _blocks(tree) for point in (block, *parts_of(block)[1:])][1:]
 
 
 def end_early(tree: HtmlElement, write: Writer, web_page: str) -> tuple[str, int] | None:
@@ -121,7 +124,7 @@ def check_size(html: str, tree: HtmlElement, cut: int | None, *, may_end_early: 
         message = _("The mail has %(size)d kB of HTML, and Gmail hides what lies beyond 102 kB, the way out included.")
         if may_end_early:
             remedy = _(
-                "Not even its first block fits, so it cannot continue on the web: cut that block into smaller ones."
+                "Not even its first paragraph, item or row fits, so it cannot continue on the web: cut that into smaller ones."
             )
         else:
             remedy = _("Shorten it, or let it end at a heading and continue on the web (too_large: continue).")
@@ -146,17 +149,19 @@ def _has_only_blocks(box: HtmlElement) -> bool:
 
 
 def _ends_by_preference(tree: HtmlElement, write: Writer, web_page: str) -> list[int]:
-    """The cut points whose page seems to fit: headings before other blocks, later ones before earlier ones."""
+    """The cut points whose page seems to fit: headings before other blocks, these before items and rows, later ones before earlier ones."""
     starts, page_bytes = _measure(tree, write, web_page)
+    blocks = set(_blocks(tree))
     fitting = []
     for index, (point, title) in enumerate(zip(cut_points(tree), titles(tree), strict=True)):
         if index not in starts:
             break
         link_bytes = len(escape(fill_slots(title, {})).encode()) + len(quote(point.get("id", "")))
         if starts[index] + page_bytes + link_bytes <= MAX_HTML_BYTES:
-            is_good = point.tag in HEADINGS and starts[index] - starts[0] >= _MIN_KEPT_BYTES
-            fitting.append((is_good, index))
-    return [index for _is_good, index in sorted(fitting, reverse=True)]
+            is_good = starts[index] - starts[0] >= _MIN_KEPT_BYTES
+            rank = 0 if not is_good or point not in blocks else 2 if point.tag in HEADINGS else 1
+            fitting.append((rank, index))
+    return [index for _rank, index in sorted(fitting, reverse=True)]
 
 
 def _measure(tree: HtmlElement, write: Writer, web_page: str) -> tuple[dict[int, int], int]:
@@ -168,7 +173,7 @@ def _measure(tree: HtmlElement, write: Writer, web_page: str) -> tuple[dict[int,
         if so_far_bytes > MAX_HTML_BYTES:
             last = point
             break
-        so_far_bytes += least_bytes(point)
+        so_far_bytes += least_bytes(parts_of(point)[0])
     if last is not None:
         _drop_from(probe, last)
     probe.append(etree.Comment(f"cut {len(probe)}"))
@@ -187,6 +192,7 @@ def _shorten(tree: HtmlElement, index: int, web_page: str) -> HtmlElement:
     """A copy of the tree that ends before this cut point, with the link to the rest."""
     short = deepcopy(tree)
     title, name = titles(short)[index], name_cut(short, index)
+    keep_numbers(short)
     everywhere = set(short.xpath("//@id"))
     _drop_from(short, cut_points(short)[index])
     here = set(short.xpath("//@id"))

@@ -2,7 +2,7 @@
 
 What is inlined goes through premailer, which silently loses modern colours and stumbles over nested blocks; what is kept must not
 make Gmail throw its whole <style> away. So only plain rules pass, and each refusal says what to write instead. The foot with the
-way out of the list is out of reach: no selector names it, and no property moves, hides or covers anything.
+way out of the list is out of reach: no selector names it, and no property moves, hides or covers anything (css_limits.py).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tinycss2
 from django.utils.translation import gettext as _
 from tinycss2.ast import AtRule, Declaration, Node, QualifiedRule
 
+from newsletter.rendering.css_limits import find_hiding
 from newsletter.rendering.errors import Finding
 from newsletter.rendering.markdown import TAGS
 
@@ -200,6 +201,9 @@ def _declaration(node: Node, selectors: list[str]) -> str:
         raise _RefusedError(message, _("Give it a background-color; write .content for the text."))
     for token in node.value:
         _check_value(token, name)
+        hiding = find_hiding(token, name)
+        if hiding is not None:
+            raise _RefusedError(*hiding, token)
     value = " ".join(tinycss2.serialize(node.value).split())
     if not value:
         raise _RefusedError(_("“%(name)s” has no value.") % {"name": name}, _("Write: property: value;"))

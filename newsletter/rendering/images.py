@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import takewhile
+from pathlib import PurePosixPath
 from urllib.parse import parse_qsl, urlsplit
 
 from lxml import etree
@@ -13,8 +15,13 @@ from newsletter.rendering.blocks import LINE_ATTRIBUTE
 from newsletter.rendering.text_inline import BLOCK_TAGS
 
 CONTENT_WIDTH = 552  # CSS pixels of the column: images are scaled to it
+# CSS pixels that these take from what stands in them (templates/email/inlined.css).
+_INDENTS = {"ul": 24, "ol": 28, "dd": 20, "blockquote": 19}
+_CELL_PADDING = 24
+_MIN_ROOM = 24  # CSS pixels: in a table of sixty columns an image is still to be seen
 
 
+_OPAQUE = re.compile(r"\.jpe?g", re.IGNORECASE)  # the end of an address's path; no other common format is always opaque
 _Line = list["str | HtmlElement"]  # what stands on one line of a paragraph, in its order
 
 
@@ -150,11 +157,24 @@ def _make_figure(holder: HtmlElement) -> HtmlElement:
     return figure
 
 
-def size_image(image: HtmlElement) -> None:
-    """Sets width and height as far as the attributes or the address (?w=1200&h=800) tell them, scaled to the column.
+def size_images(tree: HtmlElement) -> None:
+    """Sets the width and height of each image as far as its attributes or address (?w=1200&h=800) tell them, scaled to what it stands in.
 
-    Outlook knows no max-width, and a mail whose images have no height jumps while they load.
+    Outlook knows no max-width: a picture in a quote would widen the mail. And a mail whose images have no height jumps while they load.
     """
+    columns: dict[HtmlElement, int] = {}
+    for image in tree.iter("img"):
+        _size_image(image, columns)
+
+
+def mark_photos(tree: HtmlElement) -> None:
+    """Marks the images that cover what is behind them: in the dark these need no paper, and are no bright panel until they load."""
+    for image in tree.iter("img"):
+        if _OPAQUE.fullmatch(PurePosixPath(_path_of(image.get("src", ""))).suffix):
+            image.set("class", "photo")
+
+
+def _size_image(image: HtmlElement, columns: dict[HtmlElement, int]) -> None:
     known = _size_in_address(image.get("src", ""))
     width, height = image.get("width", ""), image.get("height", "")
     if not width and not height:
@@ -163,13 +183,40 @@ def size_image(image: HtmlElement) -> None:
         height = str(round(int(width) * int(known[1]) / int(known[0])))
     if not width.isdigit() or not int(width):
         return
-    if int(width) > CONTENT_WIDTH:
+    room = _room_of(image, columns) if int(width) > _MIN_ROOM else _MIN_ROOM
+    if int(width) > room:
         if height.isdigit():
-            height = str(max(1, round(int(height) * CONTENT_WIDTH / int(width))))
-        width = str(CONTENT_WIDTH)
+            height = str(max(1, round(int(height) * room / int(width))))
+        width = str(room)
     image.set("width", width)
     if height.isdigit() and int(height):
         image.set("height", height)
+
+
+def _room_of(element: HtmlElement, columns: dict[HtmlElement, int]) -> int:
+    """CSS pixels that lists, quotes and cells leave to an element; the columns of a table, counted once, share its width alike."""
+    parent = element.getparent()
+    if parent is None:
+        return CONTENT_WIDTH
+    room = _room_of(parent, columns)
+    if parent.tag in ("td", "th"):
+        table = next(parent.iterancestors("table"), parent)
+        if table not in columns:
+            columns[table] = max((sum(map(_span, row.iterchildren("td", "th"))) for row in table.iter("tr")), default=1)
+        room = room * min(_span(parent), columns[table]) // columns[table] - _CELL_PADDING
+    return max(room - _INDENTS.get(parent.tag, 0), _MIN_ROOM)
+
+
+def _span(cell: HtmlElement) -> int:
+    span = cell.get("colspan", "")
+    return max(1, int(span)) if span.isdecimal() and len(span) < 4 else 1
+
+
+def _path_of(src: str) -> str:
+    try:
+        return urlsplit(src).path
+    except ValueError:
+        return ""
 
 
 def _size_in_address(src: str) -> tuple[str, str]:

@@ -6,6 +6,9 @@ link whose words are its address stays as it is, untracked: what the reader sees
 
 Lines end where they end. There is no format=flowed (RFC 3676): providers' APIs take the text alone and write its Content-Type
 themselves, and lines of Chinese or Japanese, which end without a space, would need DelSp besides.
+
+Code is to be copied: two braces stay two braces, with nothing unseen between them. SMTP knows no merge syntax; whoever hands the text
+to an API that does must write its signs another way there (the HTML part has an entity for it).
 """
 
 from __future__ import annotations
@@ -32,7 +35,6 @@ _SECTION_ENDS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "hr"})
 _CLOSE = frozenset({"ul", "ol", "li", "dt", "dd", "figcaption", "caption"})
 _ALIGN: dict[str, Align] = {"right": "right", "center": "center"}
 _NO_CELL_TAGS = ("table", "pre", "blockquote", "details", "figure", *_SECTION_ENDS)
-_BRACES = re.compile(r"\{(?=\{)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +62,23 @@ def footer_to_text(tree: HtmlElement, targets: Sequence[str] = ()) -> str:
     return "\n".join(_write_blocks(tree, Page(Links(targets, is_inline=True)), _Room(WIDTH)))
 
 
-def hide_braces(text: str) -> str:
-    """The text with a word joiner between two braces, which no reader sees.
-
-    Mailgun, Postmark, SparkPost and others would take {{ for their own merge syntax. Who wants to copy the code finds it whole in the
-    HTML part and on the web; a space instead would be shown to everybody.
-    """
-    return _BRACES.sub("{\u2060", text)
-
-
 def _write_blocks(element: HtmlElement, page: Page, room: _Room, *, tight: bool = False) -> list[str]:
     """The lines of an element's blocks and of the words between them, parted by blank lines; tight: lists follow words directly."""
     lines: list[str] = []
     words: list[str] = [clean(element.text)]
     last: list[str] = []
+    was_code = False
 
-    def add(block: list[str], *, close: bool) -> None:
-        nonlocal last
+    def add(block: list[str], *, close: bool, code: bool = False) -> None:
+        nonlocal last, was_code
         if not block or block == last == [_RULE]:
             return
         if lines and (not close or "" in last):
             lines.append("")
+        if code and was_code:
+            lines.append("")  # one blank line alone would join two blocks of code into one
         lines.extend(block)
-        last = block
+        last, was_code = block, code
 
     def add_words() -> None:
         text = tidy("".join(words))
@@ -97,7 +93,7 @@ def _write_blocks(element: HtmlElement, page: Page, room: _Room, *, tight: bool 
             add_words()
             if room.is_top and child.tag in _SECTION_ENDS:
                 add(page.links.list_addresses(), close=False)
-            add(_write_block(child, page, room), close=tight and child.tag in _CLOSE)
+            add(_write_block(child, page, room), close=tight and child.tag in _CLOSE, code=child.tag == "pre")
         elif child.tag != "a" and next(child.iter(*BLOCK_TAGS), None) is not None:
             add_words()
             add(_write_blocks(child, page, room, tight=tight), close=tight)
@@ -273,4 +269,4 @@ _WRITERS: dict[str, Callable[[HtmlElement, Page, _Room], list[str]]] = {
     "table": _write_table,
 }
 
-__all__ = ["MAX_CODE_LINE", "footer_to_text", "hide_braces", "to_text"]
+__all__ = ["MAX_CODE_LINE", "footer_to_text", "to_text"]

@@ -51,6 +51,8 @@ def draw_table(table: Table, width: int) -> list[str]:
     heads = min(table.heads, len(rows))
     while heads and not any(cell.text for cell in rows[0]):  # Markdown asks for a head, also where there is none
         rows, heads = rows[1:], heads - 1
+    if not any(cell.text for row in rows[heads:] for cell in row):
+        rows, heads = rows[:heads], 0  # names of columns with nothing below them are a row
     if not rows:
         return []
     widths = _fit_columns(rows, width)

@@ -10,9 +10,10 @@ from lxml import etree, html
 from lxml.html import HtmlElement
 
 from newsletter.rendering.blocks import LINE_ATTRIBUTE
+from newsletter.rendering.columns import fit_columns
 from newsletter.rendering.errors import FieldError
 from newsletter.rendering.highlight import Highlighter
-from newsletter.rendering.images import CONTENT_WIDTH, make_figures, size_image
+from newsletter.rendering.images import CONTENT_WIDTH, make_figures, mark_photos, size_images
 from newsletter.rendering.markdown import to_html
 from newsletter.rendering.merge import (
     ANY_MARKER,
@@ -59,9 +60,10 @@ def dress(tree: HtmlElement, allowed: Collection[str], mistakes: list[FieldError
         raise error
     _name_headings(tree)
     _tick_tasks(tree)
-    for image in tree.iter("img"):
-        size_image(image)
+    size_images(tree)
+    mark_photos(tree)
     for table in list(tree.iter("table")):
+        fit_columns(table)
         _make_scrollable(table)
 
 

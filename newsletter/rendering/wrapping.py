@@ -75,10 +75,26 @@ def widest_piece(text: str) -> int:
     return max((display_width(piece) for word in words for piece in _split_word(word)), default=0)
 
 
+def has_hangul(text: str) -> bool:
+    """Does the text hold a Korean letter?"""
+    return bool(_HAS_HANGUL.search(text))
+
+
+def has_kana(text: str) -> bool:
+    """Does the text hold a letter that only Japanese has?"""
+    return bool(_HAS_KANA.search(text))
+
+
+def has_wide_letters(text: str) -> bool:
+    """Does the text hold an ideograph, kana or a full-width form?"""
+    return bool(_HAS_WIDE.search(text))
+
+
 def underline(text: str, mark: str, width: int = WIDTH) -> list[str]:
-    """A heading and the line below it, as wide as the widest line of the heading."""
+    """A heading and the line below it, as wide as the widest line of the heading; as a line can be where a slot has yet to be filled."""
     lines = wrap_text(text, width)
-    return [*lines, mark * min(width, max(display_width(line) for line in lines))]
+    widest = width if RESERVED in text else max(display_width(line) for line in lines)
+    return [*lines, mark * min(width, widest)]
 
 
 def _fill_lines(text: str, width: int) -> Iterator[str]:
@@ -144,6 +160,9 @@ __all__ = [
     "WIDE_LETTERS",
     "WIDTH",
     "display_width",
+    "has_hangul",
+    "has_kana",
+    "has_wide_letters",
     "underline",
     "widest_piece",
     "wrap_text",

@@ -15,6 +15,19 @@ OVER_THE_EDGE = """() => {
   return found;
 }"""
 
+# Cells in which some line has room for fewer than two letters of their script though the cell says more.
+PILLARS = """() => [...document.querySelectorAll('.prose td, .prose th')].filter(cell => {
+  const style = getComputedStyle(cell), range = document.createRange();
+  range.selectNodeContents(cell);
+  const lines = new Set([...range.getClientRects()].map(r => Math.round(r.top)));
+  const room = cell.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  return room < 2 * parseFloat(style.fontSize) && lines.size > 1;
+}).map(cell => cell.textContent.trim())"""
+
+# Cells of a table that begin beyond what its box shows.
+OUT_OF_SIGHT = """() => [...document.querySelectorAll('.prose .wide')].flatMap(box => [...box.querySelectorAll('td, th')].filter(
+  cell => cell.getBoundingClientRect().right > box.getBoundingClientRect().right + 1).map(cell => cell.textContent.trim()))"""
+
 # Text that a box with hidden overflow cuts off.
 CUT_OFF = """() => [...document.body.querySelectorAll('*')].filter(e => {
   const s = getComputedStyle(e);

@@ -129,6 +129,36 @@ print("left to right")
 """
 
 
+TABLES = f"""---
+title: Tables of every script
+slug: tables
+lang: en
+---
+
+| メールアドレス | 日付 | 内容の説明 | 担当者の名前 | 状況 | 備考 |
+|---|---|---|---|---|---|
+| 東京都千代田区霞が関 | 11月24日 | 新しい本棚を入れて照明を直しました | 山田太郎 | 済 | 次の週に写真を撮って送ります |
+
+| 지역 | 날짜 | 내용 설명 | 담당자 | 상태 | 비고 |
+|---|---|---|---|---|---|
+| 서울특별시 종로구 | 11월 24일 | 새 책장을 들이고 조명을 고쳤습니다 | 김민지 | 완료 | 다음 주에 사진을 찍어 보냅니다 |
+
+| Key | What it means |
+|---|---|
+| {LONG_WORD} | What a long word in the first column must not cut off |
+| {LONG_URL} | Nor an address |
+| `{LONG_WORD}` | Nor code |
+
+- ![In a list](https://example.org/list.png?w=1600&h=900)
+
+> ![In a quote](https://example.org/quote.png?w=1600&h=900)
+
+| One | Two |
+|---|---|
+| ![In a cell](https://example.org/cell.png?w=1600&h=900) | words |
+"""
+
+
 def _plain_list() -> MailingList:
     return MailingList(
         slug="morning",
@@ -160,6 +190,9 @@ def _sources() -> dict[str, tuple[IssueSource, MailingList]]:
     found = {file.stem[:20]: (read_issue_file(file), _plain_list()) for file in files}
     found["torture"] = (read_issue_text(TORTURE, "torture.md"), _plain_list())
     found["torture-dressed"] = (read_issue_text(TORTURE, "torture.md"), _dressed_list())
+    wide = _plain_list()
+    wide.logo_url, wide.logo_width, wide.logo_height = "https://example.org/logo.png", 552, 310
+    found["tables"] = (read_issue_text(TABLES, "tables.md"), wide)
     found["right-to-left"] = (read_issue_text(RIGHT_TO_LEFT, "arabic.md"), _plain_list())
     return found
 

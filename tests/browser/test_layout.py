@@ -81,6 +81,28 @@ def test_the_column_is_narrow_enough_to_read_and_stands_in_the_middle(open_page:
 
 
 @every_mail
+def test_no_column_is_so_narrow_that_its_letters_stand_below_each_other(open_page: OpenPage, name: str) -> None:
+    assert at_each_width(open_page(mail(name)), measures.PILLARS, *WIDTHS) == {}
+
+
+def test_a_long_word_hides_no_column_and_six_columns_fit_a_window(open_page: OpenPage) -> None:
+    assert at_each_width(open_page(mail("tables")), measures.OUT_OF_SIGHT, 700, 1200) == {}
+    hidden = at_each_width(open_page(mail("tables")), measures.OUT_OF_SIGHT, 375)[375]
+    assert not any("long word" in words or "address" in words or "code" in words for words in hidden)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_wide_logo_stays_in_its_column(open_page: OpenPage, dark: bool) -> None:
+    """Pictures are shown on paper in the dark, and the paper reaches beyond them."""
+    page = open_page(mail("tables"), image=PICTURE, dark=dark)
+    wide = """() => [...document.querySelectorAll('.logo')].filter(i => {
+      const cell = i.parentElement.getBoundingClientRect(), r = i.getBoundingClientRect();
+      return r.left < cell.left - 1 || r.right > cell.right + 1;
+    }).length"""
+    assert at_each_width(page, wide, *WIDTHS) == {}
+
+
+@every_mail
 def test_no_picture_is_wider_than_what_it_stands_in(open_page: OpenPage, name: str) -> None:
     page = open_page(mail(name), image=PICTURE)
     wide = """() => [...document.images].filter(i => {

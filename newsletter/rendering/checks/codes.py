@@ -65,6 +65,7 @@ LEVELS: Mapping[str, Level] = {
     "wrong-size": "warning",
     # contrast.py, css.py
     "low-contrast": "warning",
+    "small-type": "warning",
     "unsupported-css": "note",
     "left-out-css": "warning",
     # its size (rendering/continuing.py)

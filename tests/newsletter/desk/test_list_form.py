@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from newsletter.desk.list_form import MailingListForm
+from newsletter.rendering.extra_css import CLASSES, PARTS
 from subscribers.models import MailingList
 from tests.factories import make_list
 from tests.newsletter.desk.test_lists import VALUES
@@ -44,9 +45,14 @@ def test_a_list_gets_its_look(desk: Client) -> None:
     ("field", "typed", "said"),
     [
         ("accent_color", "green", "#0b6656"),
-        ("logo_url", "http://example.org/logo.png", "URL"),
-        ("logo_url", "javascript:alert(1)", "URL"),
+        ("logo_url", "http://example.org/logo.png", "Write its https:// address"),
+        ("logo_url", "ftp://example.org/logo.png", "ftp://"),
+        ("logo_url", "javascript:alert(1)", "https://example.org/logo.png"),
+        ("logo_url", "logo", "https://example.org/logo.png"),
+        ("logo_url", "https://example.org/logo.svg", "cannot show .svg"),
+        ("logo_url", "https://example.org/logo.WebP?v=2", "a PNG, JPEG or GIF"),
         ("logo_width", "-5", "0"),
+        ("logo_width", "1000", "Write 552 or less"),
         ("header_markdown", "Hello\n\n{{ nobody }}", "nobody"),
         ("footer_markdown", "{{ plan.secret }}", "merge field"),
         ("footer_markdown", "0s0s1k", "0s0s1k"),
@@ -67,6 +73,21 @@ def test_what_would_not_render_is_refused_at_its_field_and_stays_typed(
     assert said in " ".join(form.errors[field])
     assert form[field].value() == typed
     assert not MailingList.objects.exists()
+
+
+def test_a_postal_address_keeps_its_lines(desk: Client) -> None:
+    typed = {"postal_address": " Sosik \r\n\r\n110 Sejong-daero\r\nSeoul\r\n"}
+    assert desk.post(reverse("desk:list-new"), VALUES | typed).status_code == 302
+    assert MailingList.objects.get().postal_address == "Sosik\n110 Sejong-daero\nSeoul"
+    page = desk.get(reverse("desk:list-edit", args=[MailingList.objects.get().slug])).content.decode()
+    assert 'name="postal_address"' in page.split("<textarea", 1)[1]
+    assert "Sosik\n110 Sejong-daero\nSeoul</textarea>" in page
+
+
+def test_the_help_names_each_class_that_a_list_may_style() -> None:
+    help_text = str(MailingListForm().fields["extra_css"].help_text)
+    assert [name for name in (*PARTS, *CLASSES) if not name.startswith("hl-") and f".{name}" not in help_text] == []
+    assert ".hl-" in help_text
 
 
 def test_a_merge_field_that_the_footer_needs_cannot_be_taken_away(desk: Client) -> None:

@@ -59,6 +59,12 @@ def test_an_issue_is_a_page_in_the_lists_language(client: Client) -> None:
     assert not answer.cookies
 
 
+def test_a_postal_address_keeps_its_lines(client: Client) -> None:
+    issue = make_sent(make_list(from_name="Sosik", postal_address="110 Sejong-daero\nSeoul"))
+    page = client.get(address_of(issue)).content.decode()
+    assert '<p class="postal">Sosik<br>110 Sejong-daero<br>Seoul</p>' in page
+
+
 def test_a_page_has_neither_inline_style_nor_script(client: Client) -> None:
     mailing_list = make_list()
     issue = make_sent(mailing_list)

@@ -12,6 +12,7 @@ from newsletter.models import Issue
 from newsletter.rendering import render as rendering
 from newsletter.rendering.continuing import MAX_HTML_BYTES, cut_points, least_bytes
 from newsletter.rendering.merge import fill_slots
+from newsletter.rendering.parts import parts_of
 from newsletter.rendering.render import RenderedIssue, render_issue
 from newsletter.rendering.tree import parse_fragment, read_markdown
 from newsletter.tokens import TOKEN_LENGTH, web_token
@@ -149,6 +150,78 @@ def test_where_not_even_the_first_block_fits_nothing_goes_out() -> None:
     assert codes(rendered) == ["html-too-large"]
     assert next(f for f in rendered.findings if f.code == "html-too-large").level == "error"
     assert len(as_read(rendered.html).encode()) > MAX_HTML_BYTES, "the preview shows the whole of it"
+
+
+def links(count: int, mark: str = "-") -> str:
+    """A list as a round-up has it: two links and a sentence in each item, about 400 octets."""
+    item = (
+        "{mark} {n}번째 [글](https://example.org/{n}/a) 그리고 [답](https://example.org/{n}/b) " + PARAGRAPH[:60] + "\n"
+    )
+    return "".join(item.format(mark=mark, n=n) for n in range(1, count + 1))
+
+
+def rows(count: int) -> str:
+    return "| 번호 | 이름 | 글 |\n|---|---|---|\n" + "".join(
+        f"| {n}번째 | 이름 {n} | 짧은 글 |\n" for n in range(1, count + 1)
+    )
+
+
+@pytest.mark.parametrize("intro", ["", "인사말.\n\n", f"{PARAGRAPH}\n\n"])
+@pytest.mark.parametrize(
+    ("body", "kept", "point"),
+    [(links(300), "li", "li"), (links(300, "7."), "li", "li"), (rows(500), "tbody/tr", "tr")],
+    ids=["bullets", "numbers", "rows"],
+)
+def test_a_list_or_table_that_is_the_whole_post_ends_between_two_of_its_parts(
+    intro: str, body: str, kept: str, point: str
+) -> None:
+    rendered = render_issue(make_long(intro + body, language="en"))
+    assert codes(rendered) == ["html-continues"]
+    page = html.document_fromstring(as_read(rendered.html))
+    assert 95_000 < len(as_read(rendered.html).encode()) <= MAX_HTML_BYTES
+    [block] = page.find_class("content")[0].iter("ul", "ol", "table")
+    shown = [each.text_content() for each in block.findall(kept)]
+    assert [text.split()[0] for text in shown] == [f"{n}번째" for n in range(1, len(shown) + 1)]
+    assert block.get("start") == ("7" if "7." in body else None)
+    link = next(a for a in page.iter("a") if (a.get("href") or "").endswith("#continue"))
+    assert link.getparent().getparent().getparent() == page.find_class("content")[0], (
+        "it stands behind the list, not in it"
+    )
+    target = html.fragment_fromstring(rendered.web_html, create_parent="div").get_element_by_id("continue")
+    assert target.tag == point
+    assert target.text_content().split()[0] == f"{len(shown) + 1}번째"
+
+
+def test_a_list_far_down_stays_whole() -> None:
+    rendered = render_issue(make_long(f"{PARAGRAPH}\n\n" * 40 + links(200)))
+    page = html.document_fromstring(as_read(rendered.html))
+    assert not list(page.find_class("content")[0].iter("ul"))
+
+
+def test_a_list_that_counts_down_keeps_its_numbers() -> None:
+    items = "".join(f"<li>{n}번째 {PARAGRAPH}</li>" for n in range(150, 0, -1))
+    page = html.document_fromstring(as_read(render_issue(make_long(f"<ol reversed>{items}</ol>")).html))
+    assert page.find(".//ol").get("start") == "150"
+
+
+def test_a_mail_ends_before_what_can_stand_alone() -> None:
+    tree = parse_fragment(
+        "<table><thead><tr><th>a</th></tr></thead><tbody><tr><td rowspan='2'>b</td><td>c</td></tr><tr><td>d</td></tr>"
+        "<tr><td>e</td></tr></tbody></table>"
+        "<dl><dt>f</dt><dd>g</dd><dt>h</dt><dt>i</dt><dd>j</dd></dl>"
+        "<blockquote><p>k</p><p>l</p></blockquote><blockquote>m<p>n</p></blockquote><p>o</p>"
+    )
+    box = tree.makeelement("div", {"class": "wide"})
+    table = tree[0]
+    tree.insert(0, box)
+    box.append(table)
+    assert [[part.text_content() for part in parts_of(block)] for block in tree] == [
+        ["a", "bc", "e"],
+        ["f", "h"],
+        ["k", "l"],
+        ["mn"],
+        ["o"],
+    ]
 
 
 def test_an_issue_may_refuse_instead() -> None:

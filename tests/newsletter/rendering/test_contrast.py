@@ -72,7 +72,6 @@ def test_faint_text_is_found_in_light(body: str) -> None:
         '<p style="color:#777;font-size:24px">large</p>',
         '<h2 style="color:#777;font-size:19px">large and bold</h2>',
         '<div style="display:none;color:#fff">hidden</div>',
-        '<div style="color:#fff;font-size:1px">no size</div>',
         '<div style="background:#000"><div style="background:transparent;color:#fff">good</div></div>',
         '<p style="color:#fff"><span style="color:#000">good</span> </p>',
     ],
@@ -117,3 +116,13 @@ def test_a_look_is_inherited() -> None:
     tree = page('<div style="font-size:10pt;font-weight:bold;background:#222"><p style="font-size:200%">x</p></div>')
     look = dict(looks_of(tree, "light"))[tree.find(".//p")]
     assert (round(look.size, 1), look.is_bold, str(look.below)) == (26.7, True, "#222222")
+
+
+def test_letters_that_are_too_small_are_named_once_for_each_size() -> None:
+    body = (
+        '<div style="font-size:0.7em"><p style="font-size:0.7em">small</p><p style="font-size:0.7em">as small</p></div>'
+        '<p style="font-size:6px">tiny</p><p style="font-size:10px">fine</p><p style="font-size:4px;display:none">unseen</p>'
+    )
+    found = [finding for finding in check_contrast(page(body, DARK.format("p { color: #000 !important }"))) if finding]
+    assert [(finding.code, finding.place) for finding in found] == [("small-type", "small"), ("small-type", "tiny")]
+    assert "8 pixels" in found[0].message

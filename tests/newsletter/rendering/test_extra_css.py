@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from lxml import html
 
+from newsletter.rendering.blocks import LINE_ATTRIBUTE
 from newsletter.rendering.extra_css import CLASSES, MAX_CSS_BYTES, PARTS, PROPERTIES, check_css, read_css
+from newsletter.rendering.markdown import to_html
 from newsletter.rendering.render import render_issue
 from tests.newsletter.rendering.test_theme import a_list, issue_of
 
@@ -22,9 +24,46 @@ ALLOWED = [
     "@media only screen and (max-width: 480px) { .title { font-size: 22px } }",
     "@media screen and (min-width: 481px) and (max-width: 700px) { td { padding: 2px } }",
     "/* a comment */ hr { border-top-width: 2px /* and another */ }",
+    "p { font-size: 10px; line-height: 1; letter-spacing: -0.1em; word-spacing: -0.2em; margin: 0 0 1em }",
+    "blockquote { font-size: 85%; padding: 5%; background-color: transparent; color: rgba(27, 33, 31, 0.8) }",
+    "img { max-width: 50%; border: 1px solid transparent; border-radius: 999px }",
     "",
 ]
 REFUSED = [
+    ("p { font-size: 0 }", "font-size: 0"),
+    ("p { font-size: 4px }", "font-size: 4px"),
+    ("p { font-size: .5em }", "font-size: .5em"),
+    ("p { font-size: 7pt }", "font-size: 7pt"),
+    ("p { font-size: 40% }", "font-size: 40%"),
+    ("p { font-size: XX-small }", "font-size: XX-small"),
+    ("@media (max-width: 480px) { p { font-size: 1px } }", "font-size: 1px"),
+    ("p { font-size: 2000px }", "font-size: 2000px"),
+    ("p { line-height: 0 }", "line-height: 0"),
+    ("p { line-height: 5px }", "line-height: 5px"),
+    ("p { letter-spacing: -20px }", "letter-spacing: -20px"),
+    ("p { letter-spacing: 900px }", "letter-spacing: 900px"),
+    ("p { word-spacing: -3em }", "word-spacing: -3em"),
+    ("p { color: transparent }", "color: transparent"),
+    ("p { color: Transparent }", "color: Transparent"),
+    ("p { color: rgba(0, 0, 0, 0) }", "color: rgba(0, 0, 0, 0)"),
+    ("p { color: rgb(0, 0, 0, 4%) }", "color: rgb(0, 0, 0, 4%)"),
+    ("p { max-width: 0 }", "max-width: 0"),
+    ("p { padding-left: 9999px }", "padding-left: 9999px"),
+    ("p { margin: 0 0 0 100% }", "margin: 100%"),
+    ("p { vertical-align: 900px }", "vertical-align: 900px"),
+    ("p { text-decoration: line-through 30px }", "text-decoration: 30px"),
+    ("p { border-top: 4000px solid #fffefb }", "border-top: 4000px"),
+    ("p { opacity: 0.1 }", "opacity"),
+    ("p { height: 0; overflow: hidden }", "height"),
+    ("p { max-height: 0; overflow: hidden }", "max-height"),
+    ("p { text-indent: -999px }", "text-indent"),
+    ("p { clip: rect(0, 0, 0, 0) }", "clip"),
+    ("p { clip-path: inset(50%) }", "clip-path"),
+    ("p { transform: scale(0) }", "transform"),
+    ("p { -webkit-text-fill-color: transparent }", "-webkit-text-fill-color"),
+    ("p { text-shadow: none; width: 0 }", "width"),
+    ("p { filter: none }", "filter"),
+    ("p { font: 0/0 a }", "“font”"),
     ("p { background-image: url(https://evil.example/x) }", "background-image"),
     ("p { background-color: url(x) }", "url"),
     ("p { list-style-type: image-set('x') }", "image-set()"),
@@ -158,11 +197,12 @@ def test_the_foot_cannot_be_reached_by_any_selector_or_property() -> None:
     """Everything that is allowed, with the worst value there is: the foot's own styles stay as they were."""
     selectors = ", ".join(f".{name}" for name in (*PARTS[1:], *CLASSES)) + ", p, a, td, tr, table, div"
     names = sorted(PROPERTIES - {"font-family"})
-    css = f"{selectors} {{ {'; '.join(f'{name}: 0' for name in names)} }}\n{selectors} {{ color: #fffefb }}"
+    worst = {"font-size": "10px", "line-height": "0.8", "max-width": "16px"}
+    css = f"{selectors} {{ {'; '.join(f'{name}: {worst.get(name, 0)}' for name in names)} }}\n{selectors} {{ color: #fffefb }}"
     assert check_css(css) == ()
     plain = html.document_fromstring(render_issue(issue_of(a_list())).html)
     styled = html.document_fromstring(render_issue(issue_of(a_list(extra_css=css))).html)
-    assert "font-size:0" in styled.find_class("content")[0].get("style")
+    assert "font-size:10px" in styled.find_class("content")[0].get("style")
     for tree_class in ("foot", "row foot", "sheet", "frame"):
         for before, after in zip(
             plain.xpath(f"//*[contains(@class, '{tree_class}')]"),
@@ -183,3 +223,13 @@ def test_every_allowed_property_survives_premailer() -> None:
         .get("style")
     )
     assert {name for name in PROPERTIES if f"{name}:" not in style} == set()
+
+
+def test_no_html_of_a_post_can_hide_its_words() -> None:
+    body = (
+        '<p style="display:none" hidden class="preheader" width="0">one</p><div style="height:0" class="foot">two</div>'
+        '<font color="#fffefb" size="1">three</font> <span style="color:transparent" class="x">four</span>\n\n'
+        'five\n{: style="opacity:0" class="foot" hidden=1 }\n'
+    )
+    attributes = {name for element in html.fromstring(to_html(body)).iter() for name in element.attrib}
+    assert attributes <= {LINE_ATTRIBUTE}

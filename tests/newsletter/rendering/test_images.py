@@ -125,6 +125,42 @@ def test_an_image_is_as_wide_as_the_column_at_most_and_keeps_its_ratio(
     assert (found.get("width"), found.get("height")) == (width, height)
 
 
+@pytest.mark.parametrize(
+    ("markdown", "width", "height"),
+    [
+        ("- a\n\n  ![a](/a.png?w=1104&h=552)", "528", "264"),
+        ("1. a\n   - ![a](/a.png?w=1104&h=552)", "500", "250"),
+        ("> > ![a](/a.png?w=1104&h=552)", "514", "257"),
+        ("Term\n: ![a](/a.png?w=1104&h=552)", "532", "266"),
+        ("| a | b |\n|---|---|\n| ![a](/a.png?w=1104&h=552) | b |", "252", "126"),
+        ("| a | b |\n|---|---|\n| ![a](/a.png?w=48&h=48) | b |", "48", "48"),
+        ("<table><tr><td colspan=2><img src='/a.png' width=600></td><td>b</td></tr></table>", "344", None),
+        ("<table><tr><td colspan=99><img src='/a.png' width=600></td></tr></table>", "528", None),
+        (f"|{' a |' * 60}\n|{'---|' * 60}\n| ![a](/a.png?w=900) |", "24", None),
+    ],
+)
+def test_an_image_is_as_wide_as_its_cell_list_or_quote_at_most(markdown: str, width: str, height: str | None) -> None:
+    """Outlook takes the attribute at its word."""
+    [image] = read(markdown).iter("img")
+    assert (image.get("width"), image.get("height")) == (width, height)
+
+
+@pytest.mark.parametrize(
+    ("src", "is_photo"),
+    [
+        ("https://example.org/a.jpg", True),
+        ("https://example.org/a.JPEG?w=600#x", True),
+        ("https://example.org/a.png", False),
+        ("https://example.org/a.gif?of=b.jpg", False),
+        ("https://example.org/photo/123", False),
+        ("https://example.org/a.jpg.webp", False),
+    ],
+)
+def test_a_picture_that_cannot_be_transparent_is_a_photo(src: str, is_photo: bool) -> None:
+    [image] = read(f"![a]({src})").iter("img")
+    assert image.get("class") == ("photo" if is_photo else None)
+
+
 def test_a_title_with_a_merge_field_is_not_taken_for_html() -> None:
     assert "<b>" not in html_of('![a](/a "<b>x</b>")')
 

@@ -264,3 +264,12 @@ def test_outlook_gets_colours_as_attributes_only_where_html_has_them() -> None:
         "th",
     }
     assert tree.find_class("sheet")[0].get("bgcolor")
+
+
+def test_a_postal_address_keeps_its_lines() -> None:
+    foot = html.document_fromstring(page_in("en", postal_address="Sosik <Ltd>\n110 Sejong-daero")).find_class("foot")[0]
+    assert (
+        html.tostring(foot[-1], encoding="unicode")
+        .split(">", 1)[1]
+        .startswith("Sosik &lt;Ltd&gt;<br>110 Sejong-daero<")
+    )

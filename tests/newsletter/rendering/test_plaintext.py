@@ -14,11 +14,11 @@ from newsletter.rendering.layout import lay_out_text
 from newsletter.rendering.links import PersonalUrls, rewrite_links
 from newsletter.rendering.markdown import MAX_HTML_DEPTH, sanitise, to_html
 from newsletter.rendering.merge import RESERVED, Slot, fill_slots, mark_fields, mark_slot
-from newsletter.rendering.plaintext import MAX_CODE_LINE, footer_to_text, hide_braces, to_text
+from newsletter.rendering.plaintext import MAX_CODE_LINE, footer_to_text, to_text
 from newsletter.rendering.render import render_issue
 from newsletter.rendering.theme import read_margins
 from newsletter.rendering.tree import dress, parse_fragment
-from newsletter.rendering.wrapping import display_width
+from newsletter.rendering.wrapping import WIDTH, display_width
 from subscribers.models import MailingList
 
 SITE = "https://news.example.org"
@@ -127,9 +127,20 @@ def test_long_code_is_cut_to_lines_that_smtp_carries() -> None:
         assert "".join(text.split()) == f"--{code}"
 
 
-def test_braces_are_hidden_from_the_provider_and_not_from_the_reader() -> None:
-    assert hide_braces("{{{ a }} {") == "{\u2060{\u2060{ a }} {"
-    assert display_width(hide_braces("{{ a }}")) == 7
+def test_code_can_be_copied_whatever_is_in_it() -> None:
+    made = issue("```\n{{ user }} {% if x %}{{{ y }}}\n```\n\n`{{ z }}` and \\{{ braces }}")
+    text = render_issue(made).text
+    assert "    {{ user }} {% if x %}{{{ y }}}\n\n`{{ z }}` and {{ braces }}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("around", "mark"), [("{}", ""), ("<ul><li>{}</li></ul>", "  "), ("<blockquote>{}</blockquote>", "> ")]
+)
+def test_two_blocks_of_code_stay_two(around: str, mark: str) -> None:
+    """One blank line may be a part of the code."""
+    text = to_text(parse_fragment(around.format("<p>x</p><pre>a\n\nb</pre><pre>c</pre><p>d</p>")))
+    expected = ["x", "", "    a", "", "    b", "", "", "    c", "", "d"]
+    assert text.replace("- x", "  x").splitlines() == [f"{mark}{line}".rstrip() for line in expected]
 
 
 def issue(body: str = "글", **fields: object) -> Issue:
@@ -158,14 +169,14 @@ def test_the_way_out_stands_last_below_the_signature_line(settings) -> None:
         == f"""\
 *아침*에 읽는 <https://a.example> 글
 
-첫 소식 김 {{\u2060{{ x }}}}
-========================
+첫 소식 김 {{{{ x }}}}
+{"=" * WIDTH}
 
 글
 
 *끝*
 
-- `{{\u2060{{ x }}}}`
+- `{{{{ x }}}}`
 - 지난 글 <https://a.example/old>
 
 --{" "}
@@ -179,7 +190,7 @@ def test_the_way_out_stands_last_below_the_signature_line(settings) -> None:
     )
 
 
-def test_whatever_is_written_smtp_carries_the_lines_and_no_provider_finds_its_braces() -> None:
+def test_whatever_is_written_smtp_carries_the_lines_and_no_provider_finds_braces_in_the_html() -> None:
     parts = [
         "{{ name }}" * 9,
         "- " + "{{ name }} {{ email }} 글 " * 20,
@@ -192,7 +203,7 @@ def test_whatever_is_written_smtp_carries_the_lines_and_no_provider_finds_its_br
     rendered = render_issue(made)
     text = fill_slots(rendered.text, {"name": "값" * 120, "email": "🍵" * 120, "token": "T"})
     assert max(len(line.encode()) for line in text.split("\n")) <= 998
-    assert "{{" not in text + rendered.html
+    assert "{{" not in rendered.html
 
 
 WORDS = [

@@ -161,7 +161,7 @@ def test_a_subject_full_of_markup_is_text_everywhere() -> None:
         ("[a](#nowhere)", "broken-anchor"),
         ("[a](http://localhost:8000/)", "localhost-link"),
         ("긴 글. " * 12_000, "html-too-large"),
-        ("긴 글. " * 9_900, "html-large"),
+        ("긴 글. " * 9_500, "html-large"),
     ],
 )
 def test_what_an_editor_should_see_is_found(body: str, code: str) -> None:

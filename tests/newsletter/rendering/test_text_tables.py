@@ -27,6 +27,10 @@ DRAWN = {
 e\u0301      | 1,000 | 가나다
 """,
     ),
+    "a head without a body is a row": (
+        "<table><thead><tr><th>가</th><th>b</th></tr></thead><tbody><tr><td></td><td></td></tr></tbody></table>",
+        "가 | b\n",
+    ),
     "the widest column is wrapped, and rules part the rows": (
         (
             "<table><tr><th>이름</th><th>설명</th></tr>"

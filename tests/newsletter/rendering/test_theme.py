@@ -69,6 +69,7 @@ def test_nothing_is_white_or_black() -> None:
 
 def test_the_alt_text_of_a_picture_can_be_read_in_the_dark() -> None:
     assert contrast(LIGHT.ink, DARK.behind) >= 4.5
+    assert contrast(LIGHT.accent, DARK.behind) >= 3, "a line of a transparent chart, drawn for paper"
     assert contrast(LIGHT.soft, LIGHT.behind) >= 4.5
 
 

@@ -65,6 +65,7 @@ def test_a_slot_is_as_wide_as_its_default_or_a_name() -> None:
 def test_a_heading_is_underlined_by_what_is_seen_of_it() -> None:
     assert underline("가나 👩\u200d👩\u200d👧\u200d👦", "=") == ["가나 👩\u200d👩\u200d👧\u200d👦", "======="]
     assert underline("one two three", "-", 8) == ["one two", "three", "-------"]
+    assert underline(f"Hello {NAME}", "=", 40)[-1] == "=" * 40, "whatever the reader is called, it is not too short"
 
 
 def test_the_widest_piece_is_what_a_column_needs() -> None:
