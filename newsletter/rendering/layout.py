@@ -13,7 +13,7 @@ from lxml.html import HtmlElement
 from newsletter.models import Issue
 from newsletter.rendering.links import PersonalUrls
 from newsletter.rendering.merge import allowed_fields, fill_slots, mark_line, place_slots
-from newsletter.rendering.plaintext import footer_to_text, to_text
+from newsletter.rendering.plaintext import footer_to_text, hide_braces, to_text
 from newsletter.rendering.theme import Margins, Theme
 from newsletter.rendering.tree import CONTENT_WIDTH, plain_text, serialise
 from newsletter.rendering.typography import MONOSPACE, typography
@@ -103,7 +103,7 @@ def lay_out_text(
         "urls": urls,
         "web_url": urls.web_page,
     }
-    return render_to_string("email/issue.txt", context).strip("\n") + "\n"
+    return hide_braces(render_to_string("email/issue.txt", context).strip("\n") + "\n")
 
 
 def _margin_text(tree: HtmlElement | None, targets: Sequence[str]) -> str:

@@ -6,9 +6,6 @@ link whose words are its address stays as it is, untracked: what the reader sees
 
 Lines end where they end. There is no format=flowed (RFC 3676): providers' APIs take the text alone and write its Content-Type
 themselves, and lines of Chinese or Japanese, which end without a space, would need DelSp besides.
-
-Code is to be copied: two braces stay two braces, with nothing unseen between them. SMTP knows no merge syntax; whoever hands the text
-to an API that does must write its signs another way there (the HTML part has an entity for it).
 """
 
 from __future__ import annotations
@@ -34,6 +31,7 @@ _SECTION_ENDS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "hr"})
 # Within a tight block, no blank line stands before these.
 _CLOSE = frozenset({"ul", "ol", "li", "dt", "dd", "figcaption", "caption"})
 _ALIGN: dict[str, Align] = {"right": "right", "center": "center"}
+_BRACES = re.compile(r"\{(?=\{)")
 _NO_CELL_TAGS = ("table", "pre", "blockquote", "details", "figure", *_SECTION_ENDS)
 
 
@@ -60,6 +58,15 @@ def to_text(tree: HtmlElement, targets: Sequence[str] = ()) -> str:
 def footer_to_text(tree: HtmlElement, targets: Sequence[str] = ()) -> str:
     """A list's header or footer as text without a line end at its end: each address beside its words, <https://example.org/>."""
     return "\n".join(_write_blocks(tree, Page(Links(targets, is_inline=True)), _Room(WIDTH)))
+
+
+def hide_braces(text: str) -> str:
+    """The text with a word joiner between two braces, which no reader sees.
+
+    Mailgun, Postmark, SparkPost and others would take {{ for their own merge syntax. Who wants to copy the code finds it whole in the
+    HTML part and on the web; a space instead would be shown to everybody.
+    """
+    return _BRACES.sub("{\u2060", text)
 
 
 def _write_blocks(element: HtmlElement, page: Page, room: _Room, *, tight: bool = False) -> list[str]:
@@ -269,4 +276,4 @@ _WRITERS: dict[str, Callable[[HtmlElement, Page, _Room], list[str]]] = {
     "table": _write_table,
 }
 
-__all__ = ["MAX_CODE_LINE", "footer_to_text", "to_text"]
+__all__ = ["MAX_CODE_LINE", "footer_to_text", "hide_braces", "to_text"]

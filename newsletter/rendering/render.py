@@ -210,8 +210,7 @@ def _write_web_html(tree: HtmlElement, cut: int | None) -> str:
 def _hide_braces(html: str) -> str:
     """Two braces in code, or in the title, must reach the reader, and no provider on the way may take them for its own merge syntax.
 
-    The text part has no such way to write them (plaintext.py). In a stylesheet an entity would be none, but no rule begins with two
-    braces: extra_css refuses it.
+    In a stylesheet an entity would be none, but no rule begins with two braces: extra_css refuses it.
     """
     return html.replace("{{", "{&#123;")
 

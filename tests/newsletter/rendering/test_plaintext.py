@@ -14,7 +14,7 @@ from newsletter.rendering.layout import lay_out_text
 from newsletter.rendering.links import PersonalUrls, rewrite_links
 from newsletter.rendering.markdown import MAX_HTML_DEPTH, sanitise, to_html
 from newsletter.rendering.merge import RESERVED, Slot, fill_slots, mark_fields, mark_slot
-from newsletter.rendering.plaintext import MAX_CODE_LINE, footer_to_text, to_text
+from newsletter.rendering.plaintext import MAX_CODE_LINE, footer_to_text, hide_braces, to_text
 from newsletter.rendering.render import render_issue
 from newsletter.rendering.theme import read_margins
 from newsletter.rendering.tree import dress, parse_fragment
@@ -127,10 +127,9 @@ def test_long_code_is_cut_to_lines_that_smtp_carries() -> None:
         assert "".join(text.split()) == f"--{code}"
 
 
-def test_code_can_be_copied_whatever_is_in_it() -> None:
-    made = issue("```\n{{ user }} {% if x %}{{{ y }}}\n```\n\n`{{ z }}` and \\{{ braces }}")
-    text = render_issue(made).text
-    assert "    {{ user }} {% if x %}{{{ y }}}\n\n`{{ z }}` and {{ braces }}\n" in text
+def test_braces_are_hidden_from_the_provider_and_not_from_the_reader() -> None:
+    assert hide_braces("{{{ a }} {") == "{\u2060{\u2060{ a }} {"
+    assert display_width(hide_braces("{{ a }}")) == 7
 
 
 @pytest.mark.parametrize(
@@ -169,14 +168,14 @@ def test_the_way_out_stands_last_below_the_signature_line(settings) -> None:
         == f"""\
 *아침*에 읽는 <https://a.example> 글
 
-첫 소식 김 {{{{ x }}}}
+첫 소식 김 {{\u2060{{ x }}}}
 {"=" * WIDTH}
 
 글
 
 *끝*
 
-- `{{{{ x }}}}`
+- `{{\u2060{{ x }}}}`
 - 지난 글 <https://a.example/old>
 
 --{" "}
@@ -190,7 +189,7 @@ def test_the_way_out_stands_last_below_the_signature_line(settings) -> None:
     )
 
 
-def test_whatever_is_written_smtp_carries_the_lines_and_no_provider_finds_braces_in_the_html() -> None:
+def test_whatever_is_written_smtp_carries_the_lines_and_no_provider_finds_its_braces() -> None:
     parts = [
         "{{ name }}" * 9,
         "- " + "{{ name }} {{ email }} 글 " * 20,
@@ -203,7 +202,7 @@ def test_whatever_is_written_smtp_carries_the_lines_and_no_provider_finds_braces
     rendered = render_issue(made)
     text = fill_slots(rendered.text, {"name": "값" * 120, "email": "🍵" * 120, "token": "T"})
     assert max(len(line.encode()) for line in text.split("\n")) <= 998
-    assert "{{" not in rendered.html
+    assert "{{" not in text + rendered.html
 
 
 WORDS = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('newsletter', '0030_pace'),
+        ('newsletter', '0007_pace'),
     ]
 
     operations = [

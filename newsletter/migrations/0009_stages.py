@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('newsletter', '0031_halting'),
+        ('newsletter', '0008_halting'),
     ]
 
     operations = [

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("newsletter", "0012_local_hours"),
+        ("newsletter", "0005_local_hours"),
     ]
 
     operations = [

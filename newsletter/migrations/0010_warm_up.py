@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('newsletter', '0032_stages'),
+        ('newsletter', '0009_stages'),
     ]
 
     operations = [

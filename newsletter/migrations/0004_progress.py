@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('newsletter', '0010_retries'),
+        ('newsletter', '0003_retries'),
     ]
 
     operations = [

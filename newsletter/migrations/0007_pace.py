@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('newsletter', '0020_call_in_doubt'),
+        ('newsletter', '0006_call_in_doubt'),
     ]
 
     operations = [
