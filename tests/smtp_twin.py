@@ -104,10 +104,10 @@ class SmtpTwin:
             threading.Thread(target=self._converse, args=(connection,), name="twin-talk", daemon=True).start()
 
     def _converse(self, connection: socket.socket) -> None:
-        conversation = _Conversation(self, connection)
-        with contextlib.suppress(_HangUpError, OSError):
-            conversation.run()
-        conversation.connection.close()
+        with contextlib.suppress(_HangUpError, OSError), contextlib.closing(connection):
+            conversation = _Conversation(self, connection)
+            with contextlib.closing(conversation):
+                conversation.run()
 
 
 class _Conversation:
@@ -119,6 +119,9 @@ class _Conversation:
         self.pending = b""
         self.in_clear = True
         self.reset()
+
+    def close(self) -> None:
+        self.connection.close()  # TLS has put another in the place of the first
 
     def reset(self) -> None:
         self.sender, self.options, self.recipients = "", "", list[str]()

@@ -146,7 +146,7 @@ class IssueTemplate:
             f'Content-Type: multipart/alternative; boundary="{boundary}"',
         ]
         if mailing_list.is_public:  # else there is no such page
-            lines.append(f"List-Archive: <{settings.SITE_URL}/{mailing_list.slug}/>")
+            lines.insert(3, f"List-Archive: <{settings.SITE_URL}/{mailing_list.slug}/>")
         if mailing_list.reply_to:
             lines.insert(1, f"Reply-To: {one_line(wire_address(mailing_list.reply_to))}")
         return "\r\n".join(lines).encode("ascii") + b"\r\n"

@@ -62,8 +62,8 @@ def is_surely_too_large(tree: HtmlElement) -> bool:
 
 
 def least_bytes(element: HtmlElement) -> int:
-    """What is within an element has at least so many bytes once its styles are inlined."""
-    styles = sum(_STYLE_BYTES.get(str(inner.tag), 0) for inner in element.iterdescendants())
+    """An element has at least so many bytes once its styles are inlined."""
+    styles = sum(_STYLE_BYTES.get(str(inner.tag), 0) for inner in element.iter())
     return len(serialise(element).encode()) + styles
 
 

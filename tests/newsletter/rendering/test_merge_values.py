@@ -87,6 +87,7 @@ def made() -> Issue:
         from_email="a@news.example.org",
         language="ko",
         merge_fields=["city"],
+        is_public=True,
     )
     issue = Issue(
         pk=1, mailing_list=mailing_list, slug="first", subject="{{ name }} 그리고 {{ city }}", preheader="{{ name }}",
