@@ -9,10 +9,11 @@ from itertools import pairwise
 from django.utils.translation import gettext as _
 from lxml.html import HtmlElement
 
-from newsletter.rendering.blocks import LINE_ATTRIBUTE, is_table_rule
+from newsletter.rendering.blocks import LINE_ATTRIBUTE
 from newsletter.rendering.checks.codes import found, shorten
 from newsletter.rendering.checks.places import Places
 from newsletter.rendering.errors import Finding
+from newsletter.rendering.paragraphs import is_table_rule
 
 _REFERENCE = re.compile(r"\[\^([^\]\s]{1,60})\]")
 _ESCAPED = re.compile(r"\\\[\^([^\]\s]{1,60})\]")
