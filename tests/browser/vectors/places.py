@@ -48,6 +48,7 @@ PLAIN_LIST: dict[str, Any] = {
     "from_email": "news@news.example.org",
     "postal_address": "1 Plain Street",
     "language": "en",
+    "is_public": True,
 }
 
 
