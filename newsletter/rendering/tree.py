@@ -10,7 +10,7 @@ from lxml import etree, html
 from lxml.html import HtmlElement
 
 from newsletter.rendering.blocks import LINE_ATTRIBUTE
-from newsletter.rendering.highlight import highlight_code
+from newsletter.rendering.highlight import Highlighter
 from newsletter.rendering.images import CONTENT_WIDTH, make_figures, size_image
 from newsletter.rendering.markdown import to_html
 from newsletter.rendering.merge import (
@@ -49,8 +49,9 @@ def dress(tree: HtmlElement, allowed: Collection[str]) -> None:
     """Finishes the tree in place. Raises RenderError for a merge field that is not allowed."""
     for value in _strings(tree):
         refuse_forged(value)
+    highlighter = Highlighter()
     for code in list(tree.iter("pre", "code")):
-        _finish_code(code)
+        _finish_code(code, highlighter)
     make_figures(tree)
     _resolve(tree, allowed)
     _name_headings(tree)
@@ -115,7 +116,7 @@ def _strings(tree: HtmlElement) -> Iterator[str]:
         yield from (text for text in (element.text, element.tail, *element.attrib.values()) if text)
 
 
-def _finish_code(code: HtmlElement) -> None:
+def _finish_code(code: HtmlElement, highlighter: Highlighter) -> None:
     """Code shows what was typed, merge fields included; a block with a known language gets colours."""
     for element in code.iter():
         if element.text:
@@ -126,7 +127,7 @@ def _finish_code(code: HtmlElement) -> None:
     if code.tag == "code" and parent is not None and parent.tag == "pre":
         language = (code.attrib.pop("class", "") or "").removeprefix("language-")
         if language and not len(code):
-            highlight_code(code, language)
+            highlighter.colour(code, language)
     elif code.tag == "code":
         code.attrib.pop("class", None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from lxml.html import HtmlElement
 
+from newsletter.rendering.highlight import MAX_SPANS
 from newsletter.rendering.markdown import to_html
 from newsletter.rendering.tree import dress, forget_lines, line_of, parse_fragment, plain_text, serialise
 
@@ -216,3 +217,16 @@ def test_code_is_coloured_in_a_language_that_is_known() -> None:
     assert '<span class="hl-k">def</span>' in html_of("~~~ {.python}\ndef f(): pass\n~~~")
     assert "hl-" not in html_of("```nonsense\ndef f(): pass\n```")
     assert "<code>def" in html_of("```\ndef f(): pass\n```")
+
+
+def test_code_that_would_take_for_ever_to_colour_stays_plain() -> None:
+    """Each unclosed s{ has the lexer look through the rest: 8 s for this."""
+    endless = "s{" * 14_000
+    html = html_of(f"```perl\n{endless}\n```\n\n```python\ndef f(): pass\n```")
+    assert "hl-" not in html, "and no more is coloured once the time is over"
+    assert endless in html
+
+
+def test_a_post_has_so_many_colours_and_no_more() -> None:
+    html = html_of("```python\nif x: pass\n```\n\n" * 4000)
+    assert 0 < html.count("hl-") <= MAX_SPANS
