@@ -19,9 +19,11 @@ from lxml.html import HtmlElement
 from newsletter.rendering.checks.colours import BLACK, WHITE, Colour, read_colour
 from newsletter.rendering.checks.stylesheets import Rule, read_declarations, read_stylesheet
 from newsletter.rendering.normal_form import HEADINGS
+from newsletter.rendering.selectors import names_in, names_on
 
 Scheme = Literal["light", "dark"]
 Weight = tuple[bool, bool, tuple[int, int, int], int]  # important, in a style attribute, specificity, order
+Row = tuple[Weight, str, str]  # with a property and its value
 _PROPERTIES = frozenset(
     {"color", "background", "background-color", "font-size", "font-weight", "display", "visibility"}
 )
@@ -60,13 +62,20 @@ def has_dark_look(root: HtmlElement) -> bool:
 
 def looks_of(root: HtmlElement, scheme: Scheme) -> Iterator[tuple[HtmlElement, Look]]:
     """Every element of the page and its look in an inbox of this scheme."""
-    matched = _match_rules(root, scheme)
+    blocks, matched = _match_rules(root, scheme)
     looks: dict[HtmlElement, Look] = {}
+    known: dict[tuple[object, ...], Look] = {}  # a long post has the same few looks a thousand times
     for element in root.iter(etree.Element):
         parent = element.getparent()
         inherited = _PLAIN if parent is None else looks[parent]
-        look = looks[element] = _look(element, inherited, matched.get(element, []))
-        yield element, look
+        style, numbers = element.get("style", ""), tuple(matched.get(element, ()))
+        is_bold, hints = element.tag in _BOLD_TAGS, (element.get("color"), element.get("bgcolor"))
+        key = (id(inherited), is_bold, hints, style, numbers)
+        if key not in known:
+            rows = [row for number in numbers for row in blocks[number]]
+            known[key] = _look(inherited, rows, style, hints, is_bold=is_bold)
+        looks[element] = known[key]
+        yield element, known[key]
 
 
 def _rules(root: HtmlElement) -> Iterator[Rule]:
@@ -74,17 +83,22 @@ def _rules(root: HtmlElement) -> Iterator[Rule]:
         yield from (item for item in read_stylesheet(style.text or "") if isinstance(item, Rule) and item.declarations)
 
 
-def _match_rules(root: HtmlElement, scheme: Scheme) -> dict[HtmlElement, list[tuple[Weight, str, str]]]:
-    matched: dict[HtmlElement, list[tuple[Weight, str, str]]] = {}
+def _match_rules(root: HtmlElement, scheme: Scheme) -> tuple[list[list[Row]], dict[HtmlElement, list[int]]]:
+    """The declarations of each selector, and for each element the numbers of those that are about it."""
+    blocks: list[list[Row]] = []
+    matched: dict[HtmlElement, list[int]] = {}
+    there = names_on(root)
     for order, rule in enumerate(_rules(root)):
         wanted = [each for each in rule.declarations if each.name in _PROPERTIES]
         if not wanted or not all(_applies(condition, scheme) for condition in rule.conditions):
             continue
-        for path, specificity in _compile(rule.selector):
+        for path, specificity, names in _compile(rule.selector):
+            if not names <= there:
+                continue
             for element in cast("list[HtmlElement]", path(root)):
-                rows = matched.setdefault(element, [])
-                rows += [((each.is_important, False, specificity, order), each.name, each.value) for each in wanted]
-    return matched
+                matched.setdefault(element, []).append(len(blocks))
+            blocks.append([((each.is_important, False, specificity, order), each.name, each.value) for each in wanted])
+    return blocks, matched
 
 
 def _applies(condition: str, scheme: Scheme) -> bool:
@@ -94,12 +108,12 @@ def _applies(condition: str, scheme: Scheme) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _compile(selector: str) -> tuple[tuple[etree.XPath, tuple[int, int, int]], ...]:
-    """XPaths with their specificity; none for a selector that nobody can read, as a browser drops its rule."""
+def _compile(selector: str) -> tuple[tuple[etree.XPath, tuple[int, int, int], frozenset[str]], ...]:
+    """XPaths with their specificity and the names they need; none for a selector that nobody can read, as a browser drops its rule."""
     try:
         translator = HTMLTranslator()
         return tuple(
-            (etree.XPath(translator.selector_to_xpath(each)), each.specificity())
+            (etree.XPath(translator.selector_to_xpath(each)), each.specificity(), names_in(each.canonical()))
             for each in parse(selector)
             if each.pseudo_element is None
         )
@@ -107,23 +121,22 @@ def _compile(selector: str) -> tuple[tuple[etree.XPath, tuple[int, int, int]], .
         return ()
 
 
-def _look(element: HtmlElement, inherited: Look, rows: list[tuple[Weight, str, str]]) -> Look:
-    hints = {"color": element.get("color"), "background-color": element.get("bgcolor")}
-    values = {name: value for name, value in hints.items() if value}
+def _look(inherited: Look, rows: list[Row], style: str, hints: tuple[str | None, str | None], *, is_bold: bool) -> Look:
+    values = {name: value for name, value in zip(("color", "background-color"), hints, strict=True) if value}
     own = [
         ((important, True, (0, 0, 0), index), name, value)
-        for index, (name, value, important) in enumerate(_inline(element.get("style", "")))
+        for index, (name, value, important) in enumerate(_inline(style))
     ]
     for _weight, name, value in sorted([*rows, *own], key=lambda row: row[0]):
         values["background-color" if name == "background" else name] = value
-    if not values and element.tag not in _BOLD_TAGS:
+    if not values and not is_bold:
         return inherited
     below = (read_colour(values.get("background-color", "")) or _TRANSPARENT).over(inherited.below)
     return Look(
         colour=read_colour(values.get("color", "")) or inherited.colour,
         below=below,
         size=_size(values.get("font-size", ""), inherited.size),
-        is_bold=_is_bold(values.get("font-weight", ""), inherited.is_bold or element.tag in _BOLD_TAGS),
+        is_bold=_is_bold(values.get("font-weight", ""), inherited.is_bold or is_bold),
         is_hidden=inherited.is_hidden or values.get("display") == "none" or values.get("visibility") == "hidden",
     )
 
