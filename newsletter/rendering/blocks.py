@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as etree  # noqa: N813  (as Python-Markdown calls it)
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -18,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from newsletter.rendering.errors import RenderError
 from newsletter.rendering.html_blocks import match_html
+from newsletter.rendering.paragraphs import is_table_rule, keeps_indent
 
 MAX_DEPTH = 40  # containers in containers; people stop at five, and every reader of the tree recurses
 
@@ -31,9 +31,6 @@ _HEADING = re.compile(r"#{1,6}(?= |$)")
 _RULE = re.compile(r"(?:(?:\*[ ]*){3,}|(?:-[ ]*){3,}|(?:_[ ]*){3,})$")
 _UNDERLINE = re.compile(r"(=+|-+)[ ]*$")
 _FENCE = re.compile(r"(`{3,})([^`]*)$|(~{3,})(.*)$")
-_TABLE_RULE = re.compile(r"\|?[ ]*+:?-++:?[ ]*+(?:\|[ ]*+:?-++:?[ ]*+)*+\|?[ ]*+$")
-# Paragraphs whose indented continuation belongs to them even after a blank line: footnotes and definitions.
-_KEEPS_INDENT = re.compile(r"^ {0,3}(?:\[\^[^\]]+\]:|: )", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -164,7 +161,7 @@ class _Reader:
             self._push(Block("quote", number, number))
             return stripped[1:].removeprefix(" ")
         in_paragraph = interrupts and self.leaf is not None and self.leaf.kind == "paragraph"
-        if _RULE.match(stripped) or (in_paragraph and "|" in stripped and _TABLE_RULE.match(stripped)):
+        if _RULE.match(stripped) or (in_paragraph and "|" in stripped and is_table_rule(stripped)):
             return None
         match = _BULLET.match(stripped) or _NUMBER.match(stripped)
         if match is None:
@@ -277,40 +274,10 @@ def _language(info: str) -> str:
     return info.strip().split(" ")[0].strip("{}.")
 
 
-def split_tables(lines: list[str]) -> Iterator[list[str]]:
-    """A paragraph's lines, cut before the head of a table that follows text without a blank line.
-
-    A line of a table without a | is a row too, as on GitHub.
-    """
-    for index in range(1, len(lines)):
-        rule = lines[index].strip()
-        if "|" in rule and "|" in lines[index - 1] and _TABLE_RULE.match(rule):
-            if index > 1:
-                yield lines[: index - 1]
-            yield [
-                *lines[index - 1 : index + 1],
-                *(line if "|" in line else f"| {line}" for line in lines[index + 1 :]),
-            ]
-            return
-    yield lines
-
-
-def is_table_rule(line: str) -> bool:
-    """Is this the line with the dashes below a table's head?"""
-    return _TABLE_RULE.match(line) is not None
-
-
-def keeps_indent(lines: list[str]) -> bool:
-    """Does the paragraph hold a footnote or a definition, whose indentation means something?"""
-    return _KEEPS_INDENT.search("\n".join(lines)) is not None
-
-
 __all__ = [
     "LINE_ATTRIBUTE",
     "MAX_DEPTH",
     "Block",
     "etree",
-    "keeps_indent",
     "read_blocks",
-    "split_tables",
 ]

@@ -9,18 +9,11 @@ from markdown import Markdown
 from markdown.blockparser import BlockParser
 from markdown.util import AtomicString
 
-from newsletter.rendering.blocks import (
-    LINE_ATTRIBUTE,
-    Block,
-    etree,
-    is_table_rule,
-    keeps_indent,
-    read_blocks,
-    split_tables,
-)
+from newsletter.rendering.blocks import LINE_ATTRIBUTE, Block, etree, read_blocks
 from newsletter.rendering.definitions import read_definitions
 from newsletter.rendering.effort import Effort
 from newsletter.rendering.footnotes import Footnotes
+from newsletter.rendering.paragraphs import is_table_rule, keeps_indent, split_tables
 from newsletter.rendering.sanitiser import check_size
 
 _BLOCK_TAGS = (
