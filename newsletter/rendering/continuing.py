@@ -75,10 +75,17 @@ def end_early(tree: HtmlElement, write: Writer, web_page: str) -> tuple[str, int
     The tree stays as it is. Styles are inlined twice, over no more than fits: once to learn where each block would begin in the
     finished page, once for the page itself.
     """
-    for index in _ends_by_preference(tree, write, web_page):
+    surplus_bytes = 0
+    for index, expected_bytes in _ends_by_preference(tree, write, web_page):
+        if expected_bytes + surplus_bytes > MAX_HTML_BYTES:
+            continue
         page = write(_shorten(tree, index, web_page))
-        if count_bytes(page) <= MAX_HTML_BYTES:
+        size_bytes = count_bytes(page)
+        if size_bytes <= MAX_HTML_BYTES:
             return page, index
+        surplus_bytes = (
+            size_bytes - expected_bytes
+        )  # links behind the cut have become longer; an earlier end has no more of them
     return None
 
 
@@ -145,18 +152,19 @@ def _has_only_blocks(box: HtmlElement) -> bool:
     return not any((text or "").strip() for text in (box.text, *(child.tail for child in box)))
 
 
-def _ends_by_preference(tree: HtmlElement, write: Writer, web_page: str) -> list[int]:
-    """The cut points whose page seems to fit: headings before other blocks, later ones before earlier ones."""
+def _ends_by_preference(tree: HtmlElement, write: Writer, web_page: str) -> list[tuple[int, int]]:
+    """The cut points whose page seems to fit, with its bytes: headings before other blocks, later ones before earlier ones."""
     starts, page_bytes = _measure(tree, write, web_page)
     fitting = []
     for index, (point, title) in enumerate(zip(cut_points(tree), titles(tree), strict=True)):
         if index not in starts:
             break
         link_bytes = len(escape(fill_slots(title, {})).encode()) + len(quote(point.get("id", "")))
-        if starts[index] + page_bytes + link_bytes <= MAX_HTML_BYTES:
+        expected_bytes = starts[index] + page_bytes + link_bytes
+        if expected_bytes <= MAX_HTML_BYTES:
             is_good = point.tag in HEADINGS and starts[index] - starts[0] >= _MIN_KEPT_BYTES
-            fitting.append((is_good, index))
-    return [index for _is_good, index in sorted(fitting, reverse=True)]
+            fitting.append((is_good, index, expected_bytes))
+    return [(index, expected_bytes) for _is_good, index, expected_bytes in sorted(fitting, reverse=True)]
 
 
 def _measure(tree: HtmlElement, write: Writer, web_page: str) -> tuple[dict[int, int], int]:

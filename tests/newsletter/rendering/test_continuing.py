@@ -205,6 +205,17 @@ def test_a_dense_post_has_its_styles_inlined_over_hardly_more_than_fits(monkeypa
     assert sum(sizes) < 3 * MAX_HTML_BYTES
 
 
+def test_a_post_of_footnotes_is_cut_at_the_second_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each note behind the cut makes the address of its number longer, so the end that seemed to fit does not: by 78 blocks of 900."""
+    pages: list[str] = []
+    inline = rendering.inline_css
+    monkeypatch.setattr(rendering, "inline_css", lambda page: (pages.append(page), inline(page))[1])
+    rendered = render_issue(make_long("".join(f"a[^{n}]\n\n[^{n}]: b\n\n" for n in range(900))))
+    assert codes(rendered) == ["html-continues"]
+    assert len(rendered.html.encode()) > MAX_HTML_BYTES * 0.9
+    assert len(pages) <= 3
+
+
 def test_what_is_surely_too_large_is_too_large_also_in_the_plainest_look() -> None:
     body = (
         "# 가\n\n## 나\n\n###### 다\n\n글[^1] [라](https://example.org/) `코드`\n\n> 인용\n\n- 하나\n- 둘\n\n1. 셋\n\n"
