@@ -68,10 +68,14 @@ class _Marker(AbbrTreeprocessor):
         if not self.abbrs:
             return
         longest_first = sorted(self.abbrs, key=len, reverse=True)
-        self.RE = re.compile(
-            "|".join(_edge(key[0], "<!") + re.escape(key) + _edge(key[-1], "!") for key in longest_first)
-        )
+        # What stands before is looked at once for all that may begin there: 500 times at each of 850,000 letters it takes 4 s.
+        groups = ([key for key in longest_first if key[0].isascii() == is_ascii] for is_ascii in (True, False))
+        self.RE = re.compile("|".join(_edge(keys[0][0], "<!") + _any_of(keys) for keys in groups if keys))
         self.iter_element(root)
+
+
+def _any_of(keys: list[str]) -> str:
+    return f"(?:{'|'.join(re.escape(key) + _edge(key[-1], '!') for key in keys)})"
 
 
 def _edge(letter: str, look: str) -> str:
