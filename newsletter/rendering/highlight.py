@@ -6,7 +6,7 @@ from time import thread_time
 
 from lxml import etree
 from lxml.html import HtmlElement
-from pygments.lexer import DelegatingLexer
+from pygments.lexer import DelegatingLexer, Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.token import (
     Comment,
@@ -24,6 +24,9 @@ MAX_HIGHLIGHTED = 30_000  # characters of one block: nobody reads more in a mail
 # html+django and its like read all of a block before they say the first word: 30,000 x "{#" took 1.1 s, 8,000 take 0.1 s.
 MAX_HIGHLIGHTED_AT_ONCE = 8_000
 MAX_HIGHLIGHTED_IN_ALL = 60_000  # characters of one post; a post of 400 kB that mixes everything has 40,000
+MAX_LANGUAGES = (
+    20  # of one post: each has 10-120 ms of expressions to compile when a process meets it first, all 600 take 3 s
+)
 MAX_SPANS = 6_000  # of one post: each takes 75 us in the steps that follow
 # A lexer that looks for the end of each of 14,000 unclosed s{ reads the rest of the block 14,000 times: 8 s in Perl, 40 s in C#. How
 # far it looked nobody can ask, so the processor's time decides. Real code takes 1-2 us a character, the whole of a post a fifth of this,
@@ -54,6 +57,7 @@ class Highlighter:
     """Colours the code of one post, until it has taken as much as a post may take; what is left stays plain."""
 
     def __init__(self) -> None:
+        self._lexers: dict[str, Lexer] = {}
         self._characters = MAX_HIGHLIGHTED_IN_ALL
         self._spans = MAX_SPANS
         self._seconds = MAX_SECONDS
@@ -63,28 +67,36 @@ class Highlighter:
         text = code.text or ""
         if len(text) > min(MAX_HIGHLIGHTED, self._characters) or self._seconds <= 0:
             return
+        lexer = self._find_lexer(language)
+        if lexer is None or (isinstance(lexer, DelegatingLexer) and len(text) > MAX_HIGHLIGHTED_AT_ONCE):
+            return
         self._characters -= len(text)
-        tokens = self._read(text, language)
+        tokens = self._read(text, lexer)
         if tokens and sum(bool(name) for name, _value in tokens) <= self._spans:
             code.text = ""
             _write_spans(code, tokens)
             self._spans -= len(code)
 
-    def _read(self, text: str, language: str) -> list[tuple[str, str]]:
-        """The text in pieces with their classes; nothing for an unknown language, or when the time is over."""
+    def _find_lexer(self, language: str) -> Lexer | None:
+        if language not in self._lexers and len(self._lexers) < MAX_LANGUAGES:
+            try:
+                self._lexers[language] = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+            except ClassNotFound:
+                return None
+        return self._lexers.get(language)
+
+    def _read(self, text: str, lexer: Lexer) -> list[tuple[str, str]]:
+        """The text in pieces with their classes; nothing when the time is over."""
         start = thread_time()
         tokens: list[tuple[str, str]] = []
         try:
-            lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
-            if isinstance(lexer, DelegatingLexer) and len(text) > MAX_HIGHLIGHTED_AT_ONCE:
-                return []
             for token, value in lexer.get_tokens(text):
                 tokens.append((next((name for kind, name in _CLASSES if token in kind), ""), value))
                 if thread_time() - start > self._seconds:
-                    tokens = []
+                    tokens.clear()
                     break
-        except (ClassNotFound, RecursionError):  # some lexers call themselves for code in code
-            tokens = []
+        except RecursionError:  # some lexers call themselves for code in code
+            tokens.clear()
         self._seconds -= thread_time() - start
         return tokens
 
