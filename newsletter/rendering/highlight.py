@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from time import thread_time
 
 from lxml import etree
@@ -24,14 +25,18 @@ MAX_HIGHLIGHTED = 30_000  # characters of one block: nobody reads more in a mail
 # html+django and its like read all of a block before they say the first word: 30,000 x "{#" took 1.1 s, 8,000 take 0.1 s.
 MAX_HIGHLIGHTED_AT_ONCE = 8_000
 MAX_HIGHLIGHTED_IN_ALL = 60_000  # characters of one post; a post of 400 kB that mixes everything has 40,000
-MAX_LANGUAGES = (
-    20  # of one post: each has 10-120 ms of expressions to compile when a process meets it first, all 600 take 3 s
-)
+MAX_LANGUAGES = 20  # of one post: a lexer has up to 120 ms of expressions to compile when a process meets it first, all 600 have 3 s
 MAX_SPANS = 6_000  # of one post: each takes 75 us in the steps that follow
-# A lexer that looks for the end of each of 14,000 unclosed s{ reads the rest of the block 14,000 times: 8 s in Perl, 40 s in C#. How
-# far it looked nobody can ask, so the processor's time decides. Real code takes 1-2 us a character, the whole of a post a fifth of this,
-# so that the same post has the same colours on a slow day, too.
+# One step of a lexer, which nobody can end, may read a line once for each of its characters, or a gap: 30,000 = in ini take 3 s, 30,000
+# digits in OCaml 7 s, 14,000 blank lines in Matlab 2 s.
+MAX_LINE = 2_000  # characters
+MAX_GAP = 500  # spaces and line ends
+# A lexer that looks for the end of each of 14,000 unclosed s{ reads the rest of the block 14,000 times: 8 s in Perl; C# takes
+# 0.8 s for 3,000 characters of short lines. How far a lexer looked nobody can ask, so the processor's time decides. Real code takes 1-2 us
+# a character, the whole of a post a fifth of this, so that the same post has the same colours on a slow day, too.
 MAX_SECONDS = 0.5
+
+_GAP = re.compile(r"\s+")
 
 # The first that holds the token wins. Six colours are what a reader can tell apart.
 _CLASSES: tuple[tuple[_TokenType, str], ...] = (
@@ -67,7 +72,7 @@ class Highlighter:
         text = code.text or ""
         if len(text) > min(MAX_HIGHLIGHTED, self._characters) or self._seconds <= 0:
             return
-        lexer = self._find_lexer(language)
+        lexer = self._find_lexer(language) if _is_written_by_hand(text) else None
         if lexer is None or (isinstance(lexer, DelegatingLexer) and len(text) > MAX_HIGHLIGHTED_AT_ONCE):
             return
         self._characters -= len(text)
@@ -99,6 +104,11 @@ class Highlighter:
             tokens.clear()
         self._seconds -= thread_time() - start
         return tokens
+
+
+def _is_written_by_hand(text: str) -> bool:
+    """Has the code only such lines and gaps as people make?"""
+    return max(map(len, text.split("\n"))) <= MAX_LINE and all(len(gap) <= MAX_GAP for gap in _GAP.findall(text))
 
 
 def _write_spans(code: HtmlElement, tokens: list[tuple[str, str]]) -> None:

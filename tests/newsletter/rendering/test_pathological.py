@@ -20,6 +20,7 @@ from pygments.lexers import get_all_lexers
 from newsletter.models import Issue
 from newsletter.rendering.effort import Effort
 from newsletter.rendering.errors import RenderError
+from newsletter.rendering.highlight import MAX_LINE
 from newsletter.rendering.markdown import to_html
 from newsletter.rendering.render import render_issue
 from subscribers.models import MailingList
@@ -27,6 +28,14 @@ from subscribers.models import MailingList
 pytestmark = [pytest.mark.exhaustive, pytest.mark.xdist_group("pathological")]
 
 K = 1000
+
+
+def fence(language: str, code: str) -> str:
+    """A block of code whose lines are just so short that it is coloured."""
+    lines = [code[start : start + MAX_LINE] for start in range(0, len(code), MAX_LINE)]
+    return "\n".join([f"```{language}", *lines, "```\n\n"])
+
+
 REFUSED = {
     "open brackets": "[" * 100 * K,
     "nested brackets": "[" * 50 * K + "]" * 50 * K,
@@ -132,13 +141,17 @@ READ = {
     "cells that span": "<table>" + "<tr><td colspan=1000 rowspan=1000>a</td></tr>" * 4 * K + "</table>",
     "fences": "```\na\n```\n" * 7 * K,
     "fences of code": "```python\na=1\n```\n" * 4_900,
-    "unclosed s{ in Perl": "```perl\n" + "s{" * 14 * K + "\n```",
-    "fences of unclosed s{": ("```perl\n" + "s{" * K + "\n```\n\n") * 40,
+    "unclosed s{ in Perl": fence("perl", "s{" * 14 * K),
+    "fences of unclosed s{": fence("perl", "s{" * K) * 40,
     "words on lines of C#": "```csharp\n" + "a\n" * 14 * K + "```",
-    "open tags in a fence": "```html\n" + "<a " * 9 * K + "\n```",
-    "open tags in a template": "```html+django\n" + "{#" * 14 * K + "\n```",
-    "brackets in Ruby": "```ruby\n" + "(" * 29 * K + "\n```",
-    "digits in JSON": ("```json\n" + "1," * 14 * K + "\n```\n\n") * 10,
+    "open tags in a fence": fence("html", "<a " * 9 * K),
+    "open tags in a template": fence("html+django", "{#" * 14 * K),
+    "equals signs in an ini file": "```ini\n" + "=" * 29 * K + "\n```",
+    "blank lines in Matlab": "```matlab\nx = 1;\n" + " \n" * 14 * K + "y = 2\n```",
+    "digits in OCaml": "```ocaml\n" + "1" * 29 * K + "\n```",
+    "lines of equals signs": fence("ini", "=" * 29 * K),
+    "brackets in Ruby": fence("ruby", "(" * 29 * K),
+    "digits in JSON": fence("json", "1," * 14 * K) * 10,
     "code in each language": "".join(f"```{names[0]}\na\n```\n" for _, names, *_ in get_all_lexers() if names),
 }
 MAX_SECONDS = 6  # each takes less than 2; a busy machine with two threads on one core may need three times as long
