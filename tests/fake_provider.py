@@ -170,9 +170,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def running_provider(port: int = 0) -> Iterator[FakeProvider]:
-    """The fake, listening in a thread of this process."""
-    provider = FakeProvider()
+def running_provider(port: int = 0, provider: FakeProvider | None = None) -> Iterator[FakeProvider]:
+    """The fake, or one of its kind, listening in a thread of this process."""
+    provider = provider or FakeProvider()
     handler = type("Handler", (_Handler,), {"provider": provider})
     server = _Server(("127.0.0.1", port), handler)
     provider.url = f"http://127.0.0.1:{server.server_address[1]}"

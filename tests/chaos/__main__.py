@@ -23,8 +23,8 @@ def main() -> int:
     signal.signal(
         signal.SIGTERM, lambda number, _frame: sys.exit(128 + number)
     )  # every process of ours is ended then, too
-    worlds = ["services", "embedded"] if options.world == "all" else [options.world]
-    if "services" in worlds and missing_services():
+    worlds = ["services", "provider", "embedded"] if options.world == "all" else [options.world]
+    if worlds != ["embedded"] and missing_services():
         print(f"Not found: {' and '.join(missing_services())}. Install them, then run this again.", file=sys.stderr)
         return 2
     if len(worlds) > 1:  # Django is set up once a process, for one database
@@ -37,7 +37,7 @@ def main() -> int:
 def read_options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
-    parser.add_argument("--world", choices=["services", "embedded", "all"], default="all")
+    parser.add_argument("--world", choices=["services", "provider", "embedded", "all"], default="all")
     parser.add_argument("--readers", type=int, default=20_000)
     parser.add_argument("--faults", type=int, default=5, help="kills, restarts, pauses: so many a scenario")
     parser.add_argument("--seeds", type=int, default=1, help="each scenario with so many seeds")
@@ -50,10 +50,14 @@ def run(world: str, options: argparse.Namespace) -> int:
     """One world's scenarios, a line each as it ends."""
     with tempfile.TemporaryDirectory(prefix="sosik-chaos-") as folder:
         Path(folder).chmod(0o755)  # PostgreSQL refuses root and runs as nobody
-        with open_ground(Path(folder), embedded=world == "embedded") as ground:
+        with open_ground(Path(folder), world) as ground:
             from tests.chaos import scenarios
 
-            chosen = scenarios.ON_EMBEDDED if world == "embedded" else scenarios.ON_SERVICES
+            chosen = {
+                "services": scenarios.ON_SERVICES,
+                "provider": scenarios.ON_PROVIDER,
+                "embedded": scenarios.ON_EMBEDDED,
+            }[world]
             make_readers(options.readers)
             ground.receipts.seconds_a_mail = 1 / options.pace if options.pace else 0.0
             ground.system.start()

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from newsletter.demo.system import System, find_free_port, make_environment
-from tests.chaos.receipts import Receipts
+from tests.chaos.receipts import CountingProvider, Receipts
+from tests.fake_provider import running_provider
 from tests.journeys.services import Server, run_servers
 
 SITE_URL = "https://news.example.org"
@@ -44,15 +45,20 @@ class Ground:
     receipts: Receipts
     postgres: Server | None
     redis: Server | None
+    provider: CountingProvider | None
 
 
 @contextmanager
-def open_ground(folder: Path, *, embedded: bool) -> Iterator[Ground]:
-    """A migrated, empty world, its processes not yet started. Sets up Django in this process on the same database."""
+def open_ground(folder: Path, world: str) -> Iterator[Ground]:
+    """A migrated, empty world, its processes not yet started. Sets up Django in this process on the same database.
+
+    `services`: PostgreSQL, Redis and a process for each part; `provider`: the same, by the API of a provider that knows a call again by
+    its key; `embedded`: one process on SQLite.
+    """
     receipts = Receipts()
     with ExitStack() as stack:
         postgres = redis = None
-        if not embedded:
+        if world != "embedded":
             postgres, redis = stack.enter_context(run_servers(folder))
         stack.callback(receipts.close)
         environment = make_environment(
@@ -63,6 +69,14 @@ def open_ground(folder: Path, *, embedded: bool) -> Iterator[Ground]:
             database_url=postgres.url if postgres else "",
             redis_url=redis.url if redis else "",
         )
+        provider = None
+        if world == "provider":
+            provider = stack.enter_context(running_provider(provider=CountingProvider(receipts)))
+            environment |= {
+                "EMAIL_URL": "provider:resend",
+                "ANYMAIL_RESEND_API_KEY": "key",
+                "ANYMAIL_RESEND_API_URL": f"{provider.url}/resend/",
+            }
         environment |= {"LEASE_SECONDS": str(LEASE_SECONDS), "PYTHONPATH": str(Path.cwd()), "LOG_LEVEL": "INFO"}
         os.environ.update(environment)
         import django
@@ -73,7 +87,7 @@ def open_ground(folder: Path, *, embedded: bool) -> Iterator[Ground]:
         call_command("migrate", verbosity=0)
         system = ChaosSystem(environment, find_free_port())
         stack.callback(system.stop)
-        yield Ground(system, receipts, postgres, redis)
+        yield Ground(system, receipts, postgres, redis, provider)
 
 
 def make_readers(count: int) -> list[str]:

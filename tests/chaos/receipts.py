@@ -12,6 +12,8 @@ import time
 from collections import defaultdict
 
 from newsletter.demo.system import HOST, find_free_port
+from tests.fake_provider import Call, FakeProvider, Fault
+from tests.fake_provider_dialects import Reply
 
 _FEEDBACK_ID = re.compile(rb"\r\nFeedback-ID: *(\d+):", re.IGNORECASE)
 _END = b"\r\n.\r\n"
@@ -76,6 +78,28 @@ class Receipts:
         self._loop.run_until_complete(self._loop.create_server(lambda: _Conversation(self), HOST, self.port))
         ready.set()
         self._loop.run_forever()
+
+
+class CountingProvider(FakeProvider):
+    """A provider's API that enters its mails in the same books and keeps none of them."""
+
+    def __init__(self, receipts: Receipts) -> None:
+        super().__init__()
+        self._receipts = receipts
+
+    def answer(self, call: Call) -> tuple[Fault | None, Reply]:
+        """As a provider answers; `unanswered_percent` of the calls are taken and never answered."""
+        if not self._receipts.owes_an_answer():
+            self.faults.append(Fault(accepts=True, how="hang_up"))
+        answered = super().answer(call)
+        with self._lock:
+            taken, self.mails = self.mails, []
+            self.calls.clear()
+        if self._receipts.seconds_a_mail:
+            time.sleep(self._receipts.seconds_a_mail * len(taken))
+        for mail in taken:
+            self._receipts.enter(mail.address, f"\r\nFeedback-ID: {mail.headers['Feedback-ID']}".encode())
+        return answered
 
 
 class _Conversation(asyncio.Protocol):
