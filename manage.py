@@ -22,5 +22,8 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
+    except BrokenPipeError:  # `manage.py issue missing SLUG | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
+        sys.exit(141)  # as the shell counts SIGPIPE
     except KeyboardInterrupt:  # Ctrl-C while Django is still being loaded
         sys.exit(130)

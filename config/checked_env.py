@@ -42,6 +42,7 @@ WEBHOOK_SECRET = "WEBHOOK_SECRET"  # noqa: S105  (a setting's name)
 WEBHOOKS_BY_SECRET = {"amazon_ses", "brevo", "mailjet", "mailtrap", "postmark", "sparkpost"}
 # RFC 5321: 64 characters before the @, of which "+" and the tag (newsletter/tokens.py) take 43.
 BOUNCE_LOCAL_LENGTH = 21
+_DOMAIN = re.compile(r"[^\s=,@/:]+\.[^\s=,@/:.]+")
 _BOUNCE_ADDRESS = re.compile(rf"[A-Za-z0-9._-]{{1,{BOUNCE_LOCAL_LENGTH}}}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
@@ -113,7 +114,7 @@ class CheckedEnv:
             return ()
         return stages
 
-    def warm_ups(self, name: str) -> dict[str, tuple[date, tuple[int, ...]]]:
+    def warm_ups(self, name: str, providers: Sequence[str]) -> dict[str, tuple[date, tuple[int, ...]]]:
         """Of each provider ("" for all): the first day, and recipients of that day and those after it.
 
         Written 2026-12-01 50 100 200, or mailgun 2026-12-01 50 100; smtp 2026-12-08 20 40
@@ -127,6 +128,9 @@ class CheckedEnv:
                 self.wrong.append(f'{name} has "{part}". Write a day and figures, such as 2026-12-01 50 100 200 400.')
                 continue
             assert match is not None
+            if match[1] and match[1] not in providers:  # left out, a new address would have no cap at all
+                self.wrong.append(f'{name} names "{match[1]}", and EMAIL_URL has {", ".join(providers)}.')
+                continue
             found[match[1] or ""] = (first, tuple(map(int, match[3].split())))
         return found
 
@@ -137,8 +141,12 @@ class CheckedEnv:
             domains, found, raw = word.lower().rpartition("=")
             names = [domain.strip(".@") for domain in domains.split(",")]
             good = re.fullmatch(r"\d{1,6}(\.\d{1,3})?", raw) is not None and float(raw) > 0
-            if not (good and found and all(names)):
+            if not (good and found and all(_DOMAIN.fullmatch(domain) for domain in names)):
                 self.wrong.append(f'{name} has "{word}". Write a domain and recipients a second, such as naver.com=20.')
+                continue
+            twice = [domain for domain in names if _ascii_domain(domain) in rates]
+            if twice:
+                self.wrong.append(f"{name} has {twice[0]} twice: write one rate for it.")
                 continue
             rates |= {_ascii_domain(domain): (_ascii_domain(names[0]), float(raw)) for domain in names}
         return rates

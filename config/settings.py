@@ -88,7 +88,7 @@ ALERT_EMAIL = env.address("ALERT_EMAIL")  # who is told of it, once a stall; emp
 DOMAIN_RATES = env.domain_rates("DOMAIN_RATES")
 # Recipients of an issue that a new sending address may write to on its first day, its second, ...: 2026-12-01 50 100 200 400
 # Days begin at midnight in TIME_ZONE. After the last figure there is no limit but per_day in EMAIL_URL.
-WARMUP = env.warm_ups("WARMUP")
+WARMUP = env.warm_ups("WARMUP", [provider.name for provider in PROVIDERS])
 # A sample first, a wait to see what comes back, more, a wait, the rest: for issues that ask for it, or to more than STAGES_ABOVE
 # recipients (0: only those that ask). Bounces come within minutes, complaints within the hour.
 STAGES = env.stages("STAGES", default="1% 30m 10% 60m")
@@ -190,7 +190,7 @@ STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns at every start without it
 WHITENOISE_USE_FINDERS = True  # the embedded default needs no collectstatic
 WHITENOISE_AUTOREFRESH = False
 
-LANGUAGE_CODE = env.text("LANGUAGE_CODE", default="en")
+LANGUAGE_CODE = env.choice("LANGUAGE_CODE", default="en", among=("en", "ko"))
 LANGUAGES = [("en", _("English")), ("ko", _("Korean"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env.zone("TIME_ZONE", default="UTC")

@@ -227,7 +227,7 @@ def test_a_password_with_signs_of_its_own_is_written_percent_encoded(bare: pytes
     [
         ("smtp:", 'starts with "smtp:". Write smtp://host'),
         ("smtp://", 'starts with "smtp:". Write smtp://host'),
-        ("mail.example.com", 'starts with ":"'),
+        ("mail.example.com", "is no address. Write smtp://host"),
         ("smtp://mail.example.com:port", "has no usable host and port"),
         ("provider:mailgun", "ANYMAIL_MAILGUN_API_KEY is not set"),
         ("provider:mailjet", "ANYMAIL_MAILJET_API_KEY and ANYMAIL_MAILJET_SECRET_KEY is not set"),
@@ -326,13 +326,38 @@ def test_domain_rates_are_read_with_groups_and_as_the_wire_spells_them(bare: pyt
 
 
 @pytest.mark.parametrize(
-    "raw", ["naver.com", "naver.com=", "=20", "naver.com=0", "naver.com=-1", "a,,b=3", "naver.com=x"]
+    "raw",
+    [
+        "naver.com",
+        "naver.com=",
+        "=20",
+        "naver.com=0",
+        "naver.com=-1",
+        "a,,b=3",
+        "naver.com=x",
+        "naver.com=abc,daum.net=2",
+        "naver=2",
+    ],
 )
 def test_a_domain_rate_that_is_none_is_refused(bare: pytest.MonkeyPatch, raw: str) -> None:
     bare.setenv("DOMAIN_RATES", raw)
     env = CheckedEnv()
     assert env.domain_rates("DOMAIN_RATES") == {}
     assert env.wrong == [f'DOMAIN_RATES has "{raw}". Write a domain and recipients a second, such as naver.com=20.']
+
+
+def test_a_domain_with_two_rates_is_refused(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("DOMAIN_RATES", "naver.com=1 daum.net,naver.com=2")
+    env = CheckedEnv()
+    env.domain_rates("DOMAIN_RATES")
+    assert env.wrong == ["DOMAIN_RATES has naver.com twice: write one rate for it."]
+
+
+def test_a_warm_up_of_a_provider_that_there_is_none_of_is_refused(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("WARMUP", "tow 2026-11-25 7 10")
+    env = CheckedEnv()
+    assert env.warm_ups("WARMUP", ["one", "two"]) == {}
+    assert env.wrong == ['WARMUP names "tow", and EMAIL_URL has one, two.']
 
 
 def test_stages_are_shares_and_the_waits_after_them(bare: pytest.MonkeyPatch) -> None:
@@ -352,7 +377,10 @@ def test_stages_that_leave_no_rest_or_no_wait_are_refused(bare: pytest.MonkeyPat
 def test_a_warm_up_is_for_all_providers_or_for_one(bare: pytest.MonkeyPatch) -> None:
     bare.setenv("WARMUP", "2026-12-01 50 100 200; mailgun 2026-12-08 20")
     env = CheckedEnv()
-    assert env.warm_ups("WARMUP") == {"": (date(2026, 12, 1), (50, 100, 200)), "mailgun": (date(2026, 12, 8), (20,))}
+    assert env.warm_ups("WARMUP", ["mailgun", "smtp"]) == {
+        "": (date(2026, 12, 1), (50, 100, 200)),
+        "mailgun": (date(2026, 12, 8), (20,)),
+    }
     assert env.wrong == []
 
 
@@ -360,7 +388,7 @@ def test_a_warm_up_is_for_all_providers_or_for_one(bare: pytest.MonkeyPatch) -> 
 def test_a_warm_up_without_a_day_or_a_figure_is_refused(bare: pytest.MonkeyPatch, raw: str) -> None:
     bare.setenv("WARMUP", raw)
     env = CheckedEnv()
-    assert env.warm_ups("WARMUP") == {}
+    assert env.warm_ups("WARMUP", ["mailgun", "smtp"]) == {}
     assert len(env.wrong) == 1
 
 

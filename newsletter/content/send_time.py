@@ -14,10 +14,12 @@ _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})")
 
 
 class SendTimeError(ValueError):
-    """What is wrong with a send_at, and what to write."""
+    """What is wrong with a send_at, and what to write. `is_of_form`: it is not written as a time is, so that other doors than a
+    file's front matter have other advice."""
 
-    def __init__(self, what: str, advice: str) -> None:
+    def __init__(self, what: str, advice: str, *, is_of_form: bool = True) -> None:
         super().__init__(what, advice)
+        self.is_of_form = is_of_form
         self.what = what
         self.advice = advice
 
@@ -44,9 +46,11 @@ def read_send_time(value: str, zone: str) -> tuple[datetime, str]:
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
         raise SendTimeError(_("“%(key)s” is not a time."), _("Write 2026-11-24 09:00 +09:00."))
     aware = moment.replace(tzinfo=tzinfo)
-    if aware.astimezone(UTC).astimezone(tzinfo).replace(tzinfo=None) != moment:
+    shown = aware.astimezone(UTC).astimezone(tzinfo)
+    if shown.replace(tzinfo=None) != moment:
         what = _("“%(key)s” names a time that does not exist in %(zone)s: the clocks jump over it.")
-        raise SendTimeError(what.replace("%(zone)s", zone), _("Write a time before or after the jump."))
+        advice = _("Choose %(time)s instead, or another day.") % {"time": f"{shown:%H:%M}"}
+        raise SendTimeError(what.replace("%(zone)s", zone), advice, is_of_form=False)
     return aware, zone
 
 
@@ -71,4 +75,4 @@ def _read_zone(zone: str) -> timezone | ZoneInfo:
         except KeyError:
             pass
     what = _("“%(key)s” names a time zone nobody knows: %(zone)s.")
-    raise SendTimeError(what.replace("%(zone)s", zone), _("Write +09:00 or a name like Asia/Seoul."))
+    raise SendTimeError(what.replace("%(zone)s", zone), _("Write +09:00 or a name like Asia/Seoul."), is_of_form=False)

@@ -104,6 +104,8 @@ def _read_address(address: str, anymail: dict[str, Any], inbox_port: int) -> Pro
                 tls=tls,
                 **common,
             )
+        case "":
+            raise ValueError("is no address. Write smtp://host, smtps://host, provider:name or inbox:.")
         case _:
             raise ValueError(
                 f'starts with "{parts.scheme}:". Write smtp://host, smtps://host, provider:name or inbox:.'

@@ -89,7 +89,7 @@ def _read_time(time: str, zone: str) -> tuple[datetime, str]:
     try:
         return read_send_time(time, zone)
     except SendTimeError as error:
-        advice = _('Write it like "2026-11-24 09:00" --zone Asia/Seoul.')
+        advice = _('Write it like "2026-11-24 09:00" --zone Asia/Seoul.') if error.is_of_form else error.advice
         raise CommandError(f"{error.what % {'key': time}} {advice}") from error
 
 
