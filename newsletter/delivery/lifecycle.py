@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from newsletter.delivery import witness
 from newsletter.delivery.accounts import count_outcomes
@@ -32,6 +32,19 @@ MOVES: dict[str, frozenset[str]] = {
     Status.SENT: frozenset({Status.SENDING}),  # by a person's decision, to those who did not get it
     Status.CANCELLED: frozenset({Status.DRAFT}),
     Status.FAILED: frozenset({Status.DRAFT, Status.SCHEDULED}),
+}
+
+
+# What a person can do from each state: the way on for whoever asked for something else.
+_POSSIBLE = {
+    Status.DRAFT: gettext_lazy("schedule it, or send it"),
+    Status.SCHEDULED: gettext_lazy("give it another time, make it a draft again, or cancel it"),
+    Status.PREPARING: gettext_lazy("undo its start, or cancel it"),
+    Status.SENDING: gettext_lazy("pause it, or cancel it"),
+    Status.PAUSED: gettext_lazy("resume it, or cancel it"),
+    Status.SENT: gettext_lazy("send again to those who did not get it"),
+    Status.CANCELLED: gettext_lazy("make it a draft again, if nobody has got it"),
+    Status.FAILED: gettext_lazy("schedule it anew, or make it a draft again"),
 }
 
 
@@ -220,5 +233,5 @@ def _left(issue: Issue) -> NotAllowed:
     return NotAllowed(
         _("“%(slug)s” is in the state “%(state)s”, or was changed in this moment.")
         % {"slug": issue.slug, "state": issue.get_status_display()},
-        _("Load it again and look at its state; nothing was changed."),
+        _("Nothing was changed. What can be done now: %(acts)s.") % {"acts": _POSSIBLE[Status(issue.status)]},
     )

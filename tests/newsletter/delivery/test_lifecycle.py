@@ -144,3 +144,9 @@ def test_what_the_check_calls_an_error_goes_out_by_no_door(door: str, fields: di
     issue.refresh_from_db()
     assert (issue.status, issue.scheduled_at) == (Status.DRAFT, None)
     assert any(finding["level"] == "error" for finding in issue.findings)
+
+
+def test_who_asks_for_what_cannot_be_is_told_what_can() -> None:
+    issue = make_issue(make_list())
+    with pytest.raises(lifecycle.NotAllowed, match="What can be done now: schedule it, or send it"):
+        lifecycle.pause_issue(issue.pk)
