@@ -13,9 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench.ground import MESSAGE_BYTES, bench_issue, make_copy, running_sink
+from bench.ground import bench_issue, make_copy, running_sink
 from newsletter.demo.system import System, find_free_port, make_environment
-from tests.journeys.services import run_servers
+from tests.journeys.services import missing_services, run_servers
 
 AUDIENCES = (10_000, 100_000)
 FREEZE_READERS = 1_000_000
@@ -164,5 +164,6 @@ def _peak_megabytes(pid: int) -> float:
 
 
 if __name__ == "__main__":
-    assert MESSAGE_BYTES
+    if missing_services():
+        sys.exit(f"Not found: {' and '.join(missing_services())}. Install them, then run this again.")
     run(tuple(map(int, sys.argv[1:])) or AUDIENCES)
