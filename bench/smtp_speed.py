@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-READERS, DJANGO_READERS, ROUNDS = 2000, 150, 7
+READERS, DJANGO_READERS, ROUNDS = 10_000, 150, 5  # as many readers as an issue has: the freeze and the end weigh less
 SOURCE_SESSIONS = 4
 THREADS, CONNECTIONS = (
     2,
