@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -11,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from newsletter.management.chromium import QUIET, find_chromium
+from tests.journeys.services import leave_out
 
-REQUIRED = os.environ.get("SOSIK_REQUIRE_SERVICES") == "1"
 HERE = Path(__file__).parent
 
 
@@ -34,10 +33,7 @@ def browser() -> Iterator[Browser]:
     """
     chromium = find_chromium()
     if chromium is None:
-        what = "the browser tests need Chromium (apt-get install chromium)"
-        if REQUIRED:
-            pytest.fail(f"SOSIK_REQUIRE_SERVICES=1, and {what}.", pytrace=False)
-        pytest.skip(what)
+        leave_out("the browser tests need Chromium (apt-get install chromium)")
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         launched = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))

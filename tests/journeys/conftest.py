@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 from newsletter.demo.ground import borrow_database, borrow_redis
-from tests.journeys.services import Services, missing_services, run_services
+from tests.journeys.services import Services, leave_out, missing_services, run_services
 from tests.journeys.worlds import World, open_world
-
-REQUIRED = os.environ.get("SOSIK_REQUIRE_SERVICES") == "1"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,10 +27,7 @@ def services() -> Iterator[Services]:
     """One PostgreSQL and one Redis for all journeys; left out in one line where they are missing, unless they are required."""
     absent = missing_services()
     if absent:
-        what = f"the journeys on services need {' and '.join(absent)}"
-        if REQUIRED:
-            pytest.fail(f"SOSIK_REQUIRE_SERVICES=1, and {what}.", pytrace=False)
-        pytest.skip(what)
+        leave_out(f"the journeys on services need {' and '.join(absent)}")
     # Not below pytest's own folder: another pytest closes that to all but its owner, and PostgreSQL may run as nobody.
     with tempfile.TemporaryDirectory(prefix="sosik-services-") as folder:
         Path(folder).chmod(0o755)

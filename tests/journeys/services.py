@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg
+import pytest
 import redis
 
 from newsletter.demo.system import HOST, find_free_port
@@ -21,6 +23,13 @@ READY_SECONDS = 60
 # PostgreSQL refuses to run as root: then it runs as nobody.
 NOBODY = 65534
 AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+
+
+def leave_out(what: str) -> NoReturn:
+    """Ends a test that lacks a server or a browser: left out in one line, or failed where SOSIK_REQUIRE_SERVICES=1, as in CI."""
+    if os.environ.get("SOSIK_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"SOSIK_REQUIRE_SERVICES=1, and {what}.", pytrace=False)
+    pytest.skip(what)
 
 
 class ServiceFailedError(Exception):
