@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from django.conf import LazySettings
+from django.db import connection
 from django.db.models.functions import Now
 
 from newsletter.delivery import sender, smtp_pool
@@ -144,3 +146,24 @@ def freeze_issue(issue: Issue) -> Issue:
     assert prepare_issue(issue.pk)
     issue.refresh_from_db()
     return issue
+
+
+def at_once(number: int, work: Callable[[], Any]) -> list[Any]:
+    """What `number` threads got from doing the same work at the same moment."""
+    results: list[Any] = []
+    barrier = threading.Barrier(number)
+
+    def run() -> None:
+        barrier.wait()
+        try:
+            results.append(work())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(results) == number
+    return results

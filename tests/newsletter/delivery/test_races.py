@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from django.conf import LazySettings
-from django.db import connection
 from django.db.models.functions import Now
 
 from newsletter.delivery import claims, lifecycle, preparing, recovery, sender
 from newsletter.models import Batch, Issue
 from tests.factories import make_confirmed, make_issue, make_list
-from tests.newsletter.delivery.conftest import make_sending_issue
+from tests.newsletter.delivery.conftest import at_once, make_sending_issue
 from tests.smtp_twin import SmtpTwin
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def at_once(number: int, work: Callable[[], Any]) -> list[Any]:
-    """What `number` threads got from doing the same work at the same moment."""
-    results: list[Any] = []
-    barrier = threading.Barrier(number)
-
-    def run() -> None:
-        barrier.wait()
-        try:
-            results.append(work())
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert len(results) == number
-    return results
 
 
 def test_eight_workers_racing_for_one_batch_give_one_claim() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from io import StringIO
 
@@ -12,7 +10,6 @@ import pytest
 import redis
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.utils import timezone
 
 from config.celery import app
@@ -23,7 +20,7 @@ from newsletter.management.standing import as_text, read_standing
 from newsletter.models import Batch, Delivery, Issue
 from newsletter.rendering.errors import RenderError
 from tests.factories import make_confirmed, make_issue, make_list
-from tests.newsletter.delivery.conftest import Receiver
+from tests.newsletter.delivery.conftest import Receiver, at_once
 
 Status = Issue.Status
 
@@ -47,26 +44,6 @@ def let_it_be(issue: Issue, ago: timedelta) -> None:
 def status(issue: Issue) -> str:
     issue.refresh_from_db()
     return issue.status
-
-
-def at_once(number: int, work: Callable[[], object]) -> list[object]:
-    results: list[object] = []
-    barrier = threading.Barrier(number)
-
-    def run() -> None:
-        barrier.wait()
-        try:
-            results.append(work())
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert len(results) == number
-    return results
 
 
 # --- once -------------------------------------------------------------------------------------------------------------
