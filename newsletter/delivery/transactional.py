@@ -100,7 +100,7 @@ def send_alert(issue: Issue, lines: Sequence[str]) -> None:
     """Tells ALERT_EMAIL that an issue does not move, with the reasons and where to look. Raises as send_single does."""
     page = f"{settings.SITE_URL}/desk/issues/{issue.pk}/watch/"
     subject = _("Sosik: “%(slug)s” does not move") % {"slug": issue.slug}
-    message = EmailMultiAlternatives(
+    message = SingleMail(
         subject=one_line(subject),
         body="\n".join([issue.subject, "", *lines, "", page, f"manage.py issue status {issue.slug}"]),
         from_email=_sender(issue.mailing_list),

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from newsletter.delivery import sender
 from newsletter.delivery.compose import IssueTemplate, Recipient
 from newsletter.delivery.dkim import DkimKey, DkimKeyError, canonical_body, load_key, sign_message
-from newsletter.delivery.transactional import send_confirmation_mail, send_test
+from newsletter.delivery.transactional import send_alert, send_confirmation_mail, send_test
 from newsletter.models import Batch, Issue
 from newsletter.rendering.merge import TOKEN, Slot, mark_slot
 from subscribers.models import MailingList, Subscription
@@ -84,6 +84,15 @@ def test_single_mails_verify_as_received(twin: SmtpTwin, settings: LazySettings)
         assert verdicts(mail.raw) == [True, True]
         assert b"\r\nReply-To: reply@example.org\r\n" in mail.raw
     assert b"\r\nAuto-Submitted: auto-generated\r\n" in twin.mails[0].raw
+
+
+@pytest.mark.django_db
+def test_an_alert_verifies_as_received(twin: SmtpTwin, settings: LazySettings) -> None:
+    settings.DKIM_KEYS, settings.ALERT_EMAIL = KEYS, "operator@example.net"
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    send_alert(make_issue(make_list()), ["멈췄습니다."])
+    assert [mail.recipient for mail in twin.mails] == ["operator@example.net"]
+    assert verdicts(twin.mails[0].raw) == [True, True]
 
 
 @pytest.mark.django_db
