@@ -20,7 +20,6 @@ from django.utils.translation import ngettext
 
 from newsletter.delivery import breaker
 from newsletter.delivery.claims import from_now
-from newsletter.delivery.fates import NotTakenError
 from newsletter.delivery.transactional import send_alert
 from newsletter.delivery.turns import HELD
 from newsletter.models import Batch, Delivery, Issue, Outcome
@@ -184,7 +183,7 @@ def _tell(issue_id: int) -> bool:
         lines = list(find_obstacles(issue, timezone.now()))
         try:
             send_alert(issue, lines)
-        except (OSError, smtplib.SMTPException, NotTakenError) as error:
+        except (OSError, smtplib.SMTPException) as error:
             log.warning("alert.unsent issue=%d error=%s", issue_id, type(error).__name__)
             Issue.objects.filter(pk=issue_id).update(stall_told_at=None)
             return False
